@@ -67,6 +67,10 @@ pub struct Raised {
     /// True when the worker has kept the call at the node that raised: `Retry` calls that node
     /// again with the same item, `Abort` ends the call.
     pub is_kept: bool,
+    /// The exception with its causes, contexts and members, as text that `remotemedia._exceptions`
+    /// writes and reads. Absent when it is empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub described: String,
 }
 
 /// A fact about a failure, as data, in addition to the exception.

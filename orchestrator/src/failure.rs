@@ -31,6 +31,8 @@ pub struct NodeFailure {
     pub tries: u32,
     /// What the call can be repeated from, if failing items are captured.
     pub kept: Option<Kept>,
+    /// The exception that node code raised, see `Raised::described`; empty when there is none.
+    pub described: String,
 }
 
 /// What a call that has failed can be repeated from.

@@ -16,11 +16,11 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
-from remotemedia import _main_module, _skeletons, _sources, _views
+from remotemedia import _main_module, _skeletons, _sources, _unmade, _views
 from remotemedia._definitions import Bundle, Definitions
 from remotemedia._importable import is_importable
 from remotemedia._tokens import (
@@ -35,18 +35,10 @@ from remotemedia._tokens import (
 from remotemedia._unpicklable import culprit
 
 if TYPE_CHECKING:
-    from remotemedia._pickle import LeftArrays
+    from remotemedia._pickle import LeftArrays, Writable
 
 PROTOCOL = 5
 """Pickle protocol of all pickles between processes."""
-
-
-class Writable(Protocol):
-    """The file to which a pickler writes."""
-
-    def write(self, data: bytes, /) -> object:
-        """Write bytes."""
-
 
 _lock = threading.RLock()
 
@@ -71,7 +63,7 @@ def dumps(
                 pickler = Pickler(file, shipped)
                 pickler.numbers, pickler.views = numbers, views
                 pickler.dump(value)
-    except Exception as error:
+    except BaseException as error:  # a `__reduce__` can raise any exception, even SystemExit
         raise culprit(value, error, _problem) from error
     return file.getvalue()
 
@@ -137,7 +129,7 @@ def dump_nodes(
         data, shipped = _dump_bundle(
             parts, keep_in, of_main=lambda p: _main_module.Attributes(p.main_names, _problem)
         )
-    except Exception as error:
+    except BaseException as error:  # as above
         raise culprit(list(nodes), error, _problem) from error
     return data, frozenset(shipped)
 
@@ -239,6 +231,8 @@ class Pickler(cloudpickle.Pickler):
         elif isinstance(obj, types.ModuleType):
             _by_value_unless_importable(obj.__name__)
             return NotImplemented
+        elif (made_bare := _unmade.reduction(obj)) is not None:
+            return made_bare
         reduced = super().reducer_override(obj)
         if isinstance(obj, type):
             return _skeletons.reduction(obj, reduced, _travels_by_value)
@@ -390,10 +384,10 @@ def _by_value_unless_importable(name: str) -> bool:
     return True
 
 
-def _problem(part: object) -> Exception | None:
+def _problem(part: object) -> BaseException | None:
     try:
         with _lock:
             Pickler(io.BytesIO(), None).dump(part)
-    except Exception as error:
+    except BaseException as error:
         return error
     return None

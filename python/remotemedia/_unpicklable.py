@@ -6,6 +6,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from remotemedia._text import described
+
 _SEARCH_DEPTH = 40
 _WAY_OUT = "define it at the top level of a module that a worker can import"
 _HINT = 'or set runtime_hint="cpython"'
@@ -82,7 +84,7 @@ def parts(value: Any) -> list[tuple[str, Any]]:
 
 
 def culprit(
-    value: Any, error: Exception, problem_of: Callable[[Any], Exception | None]
+    value: Any, error: BaseException, problem_of: Callable[[Any], BaseException | None]
 ) -> UnpicklableError:
     """The error that names the innermost part of ``value`` that cannot be pickled.
 
@@ -90,6 +92,9 @@ def culprit(
         value: The object that could not be pickled.
         error: The exception that pickling it has raised.
         problem_of: Pickles a part on trial; returns the exception, or None if it works.
+
+    Raises:
+        KeyboardInterrupt: that is the exception.
     """
     path = ""
     for _ in range(_SEARCH_DEPTH):
@@ -100,8 +105,10 @@ def culprit(
                 break
         else:
             break
+    if isinstance(error, KeyboardInterrupt):
+        raise error
     if isinstance(error, UnpicklableError):  # this error already names type and reason
         return error.below(path)
     kind = type(value)
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    return UnpicklableError(path, module + kind.__qualname__, f"{type(error).__name__}: {error}")
+    return UnpicklableError(path, module + kind.__qualname__, described(error))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from remotemedia import _pickle
-from remotemedia._guest.text import described
+from remotemedia._text import described
 from remotemedia.core.capturing import BEFORE, MAGIC
 from remotemedia.core.in_process import Repeated
 

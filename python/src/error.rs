@@ -283,6 +283,13 @@ fn node_error(py: Python<'_>, failure: &NodeFailure) -> PyResult<PyErr> {
         _ => "NodeError",
     };
     let error = exception(py, class, &failure.to_string(), &fields)?;
+    if !failure.described.is_empty() {
+        let exceptions = py.import("remotemedia._exceptions")?;
+        let cause = exceptions.call_method1("restored", (&failure.described,))?;
+        if !cause.is_none() {
+            error.value(py).setattr("__cause__", cause)?;
+        }
+    }
     // For captures.
     match &failure.kept {
         None => {}
@@ -373,6 +380,7 @@ pub(crate) fn from_unopenable(py: Python<'_>, node_id: String, error: OpenError)
         advice: None,
         tries: 1,
         kept: None,
+        described: String::new(),
     };
     let typed = node_error(py, &failure).unwrap_or_else(|raised| raised);
     typed.set_cause(py, Some(raised));

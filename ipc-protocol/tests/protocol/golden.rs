@@ -48,6 +48,7 @@ fn shown(message: &impl Debug) -> String {
         .replace(&memory, "")
         .replace(&moved, "")
         .replace(", raised: None", "")
+        .replace(", described: \"\"", "")
         .replace(", keeps_failed: false", "")
         .replace(", import: None, detail: None", "")
         .replace(", detail: None", "")

@@ -581,6 +581,7 @@ pub(crate) fn from_worker_6() -> Vec<(&'static str, FromWorker)> {
         ("failed_unsendable", failed_with(FaultKind::Marshal, Some(unsendable), None)),
         ("failed_unopenable", failed_with(FaultKind::Marshal, Some(unopenable), None)),
         ("failed_kept", failed_kept()),
+        ("failed_described", failed_described()),
         ("failed_blocked_told", failed_with(FaultKind::Load, None, Some(blocked))),
     ]
 }
@@ -598,9 +599,16 @@ fn failed_by(fault: Fault) -> FromWorker {
 fn failed_kept() -> FromWorker {
     let types = ["ConnectionResetError", "ConnectionError", "OSError", "Exception"];
     let types = types.map(str::to_owned).to_vec();
-    let raised = Some(Box::new(Raised { types, is_kept: true }));
+    let raised = Some(Box::new(Raised { types, is_kept: true, described: String::new() }));
     let fault = Fault { remote_type: "ConnectionResetError".into(), raised, ..fault() };
     failed_by(fault)
+}
+
+fn failed_described() -> FromWorker {
+    let described = "[('builtins', 'ValueError')]".to_owned();
+    let types = vec!["ValueError".to_owned()];
+    let raised = Some(Box::new(Raised { types, is_kept: false, described }));
+    failed_by(Fault { raised, ..fault() })
 }
 
 fn failed_with(

@@ -18,6 +18,7 @@ fn failure(operation: FaultKind, import: Option<ImportFault>) -> NodeFailure {
         advice: None,
         tries: 1,
         kept: None,
+        described: String::new(),
     }
 }
 

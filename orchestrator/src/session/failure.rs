@@ -69,6 +69,7 @@ pub(super) fn failure_of(mut fault: Fault, slot: &Slot) -> NodeFailure {
         advice: refused.map(Advice::Raise),
         tries: 1,
         kept: None,
+        described: fault.raised.map(|raised| raised.described).unwrap_or_default(),
     }
 }
 
@@ -85,6 +86,7 @@ fn found(node_id: String, operation: FaultKind, remote_type: &str, message: Stri
         advice: None,
         tries: 1,
         kept: None,
+        described: String::new(),
     }))
 }
 

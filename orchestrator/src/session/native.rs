@@ -159,6 +159,7 @@ fn step(
             advice: None,
             tries: 1,
             kept,
+            described: String::new(),
         }));
     }
     below

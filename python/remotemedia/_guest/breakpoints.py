@@ -7,10 +7,13 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-ADVICE = (
-    "breakpoint() does not stop in a worker: run(..., use_rust=False) debugs in your process, and "
+_INSTEAD = (
+    "does not stop in a worker: run(..., use_rust=False) debugs in your process, and "
     "capture=\"on_error\" keeps a failing item for 'remotemedia replay FILE --pdb'"
 )
+ADVICE = f"breakpoint() {_INSTEAD}"
+OF_DEBUGGERS = f"a debugger {_INSTEAD}"
+"""The message of the exception with which `pdb` ends where there is no terminal."""
 
 _told: set[tuple[str, int]] = set()
 

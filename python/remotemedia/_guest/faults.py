@@ -6,8 +6,11 @@ import traceback
 from types import TracebackType
 from typing import Any
 
+from remotemedia._exceptions import described
 from remotemedia._guest import imports
-from remotemedia._guest.text import sendable
+from remotemedia._guest.breakpoints import OF_DEBUGGERS
+from remotemedia._text import sendable
+from remotemedia._tokens import registry
 
 _GUEST = __file__.rpartition("/")[0]
 _ROOTS = (BaseException, object)
@@ -30,6 +33,7 @@ class Fault(Exception):
         traceback: formatted, with source lines, without the frames that only call the node.
         import_info: about an import that failed (see `imports.explain`), else None.
         detail: see `Detail`.
+        described: the exception as plain data, see `remotemedia._exceptions`.
         types: names of the exception's type and of its bases; see `Raised` in the protocol.
         may_be_kept: whether the node may be called again: not after `SystemExit` and the like.
         is_kept: whether the call waits at the node that failed, and the next step calls it again.
@@ -56,6 +60,7 @@ class Fault(Exception):
             nearest = self.import_info["nearest"]
         self.detail: Detail = ("nearest", sendable(nearest)) if nearest else None
         self.traceback = formatted(error)
+        self.described = described(error)
         self.types = [type_name(kind) for kind in type(error).__mro__[:-1] if kind not in _ROOTS]
         self.may_be_kept = isinstance(error, Exception)
         self.is_kept = False
@@ -76,7 +81,7 @@ def facts(error: BaseException) -> dict[str, Any]:
             "traceback": error.traceback,
             "import_info": error.import_info,
             "detail": error.detail,
-            "raised": (error.types, error.is_kept),
+            "raised": (error.types, error.is_kept, error.described),
         }
     return {
         "kind": "marshal",
@@ -109,6 +114,8 @@ def formatted(error: BaseException) -> str:
 
 
 def _message(error: BaseException) -> str:
+    if registry.is_worker and type_name(type(error)) == "bdb.BdbQuit":
+        return OF_DEBUGGERS
     try:
         return sendable(str(error))
     except BaseException as broken:  # a node's own __str__ may raise, even SystemExit

@@ -111,8 +111,10 @@ def explain(error: BaseException) -> dict[str, Any] | None:
         or "").
     """
     first: BaseException | None = error
+    seen: set[int] = set()  # `raise error from error` makes a circle
     while first is not None and not isinstance(first, ImportError):
-        first = first.__cause__
+        seen.add(id(first))
+        first = None if id(first.__cause__) in seen else first.__cause__
     if first is None:
         return _of_part_of_numpy(error)
     failed = [e for e in _causes(first) if isinstance(e, ImportError)]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from remotemedia import _pickle
 from remotemedia._guest.faults import Fault
+from remotemedia._guest.spec import SessionSpec
 from remotemedia._portable.imports import import_module, named_as_needed
 from remotemedia._signatures import signature as signature_of
 
@@ -72,6 +74,25 @@ def find(node_id: str, module: str, name: str) -> Any:
             raise Fault("not found", node_id, AttributeError(message), near)
         found = getattr(found, part)
     return found
+
+
+def unopened(spec: SessionSpec, error: BaseException) -> Fault:
+    """The fault for node objects that cannot be unpickled; it names the node and the part."""
+    wanted = {node.instance: node.node_id for _, nodes in spec.stages for node in nodes}
+    blamed = [wanted[place] for place in _pickle.unopened() if place in wanted]
+    part = ""
+    # What is missing says so by itself.
+    if not isinstance(error, ImportError) and spec.instances is not None:
+        from remotemedia._unopened import part_of_shipment  # imported late: only failures need it
+
+        place, part = part_of_shipment(spec.instances, spec.buffers)
+        blamed = [wanted[place]] if place in wanted else blamed
+    if not blamed and len(wanted) == 1:
+        blamed = list(wanted.values())
+    fault = Fault("load", blamed[0] if blamed else "", error)
+    if part:
+        fault.message = f"{part} cannot be restored in the worker: {fault.message}"
+    return fault
 
 
 def _check_arguments(kind: Any, params: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from remotemedia import _plain as plain
 from remotemedia._guest.calling import Caller
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.state import attributes_of
-from remotemedia._guest.text import described, sendable
+from remotemedia._text import described, sendable
 
 NOW, FAILED = ".now", ".failed"
 """How the names of notes end: of a call that runs, and of one that has failed."""

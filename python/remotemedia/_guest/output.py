@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from remotemedia._guest import warned
-from remotemedia._guest.text import sendable
+from remotemedia._text import sendable
 
 SourceLine = tuple[str, int, str]
 """File, line and function of a log record."""

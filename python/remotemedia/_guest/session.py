@@ -137,10 +137,7 @@ class Guest:
             self._buffers = [weakref.ref(buffer) for buffer in spec.buffers]
             instances, log_levels = _pickle.open_shipment(spec.instances, spec.buffers)
         except BaseException as error:  # a module or a `__setstate__` can raise any exception
-            wanted = {node.instance: node.node_id for _, nodes in spec.stages for node in nodes}
-            blamed = [wanted[place] for place in _pickle.unopened() if place in wanted]
-            only = next(iter(wanted.values())) if len(wanted) == 1 else ""
-            raise Fault("load", blamed[0] if blamed else only, error) from None
+            raise loading.unopened(spec, error) from None
         finally:
             interrupts.end()
         self._has_shipment = True

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from remotemedia import _pickle, _views
-from remotemedia._guest.text import described, sendable
+from remotemedia._text import described, sendable
 
 _SMALL_BYTES = 256
 """Least `limit` for which the pickles of all small values are within it."""

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from remotemedia._guest.text import sendable
+from remotemedia._text import sendable
 
 SourceLine = tuple[str, int, str]
 Tell = Callable[[str, SourceLine], None]

@@ -17,6 +17,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from remotemedia import _unmade
 from remotemedia._importable import is_importable
 from remotemedia._portable import described, opening
 from remotemedia._portable.imports import import_module
@@ -129,7 +130,7 @@ class Pickler(pickle.Pickler):
             return opening.open_path, (kind.__name__, str(obj))
         if described.is_named(obj):
             raise unportable(obj, "it is pickled by its name, which only this process has")
-        return NotImplemented
+        return _unmade.reduction(obj) or NotImplemented
 
     def _bytes_of(self, array: Any) -> Any:
         if self._is_trial:
@@ -265,7 +266,7 @@ def dumps(
             pickler = Pickler(file, shipped)
             pickler.numbers = numbers
             pickler.dump(value)
-    except Exception as error:
+    except BaseException as error:  # a `__reduce__` can raise any exception, even SystemExit
         raise culprit(value, error, lambda part: _problem_with(part, shipped)) from error
     return file.getvalue()
 
@@ -283,12 +284,12 @@ def dump_into(
 
 def _problem_with(
     part: object, shipped: frozenset[str] | None = frozenset(), spaces: Spaces | None = None
-) -> Exception | None:
+) -> BaseException | None:
     """Why an object cannot be pickled; None if it can."""
     try:
         with _lock:
             Pickler(_Nowhere(), shipped, spaces, is_trial=True).dump(part)
-    except Exception as error:
+    except BaseException as error:
         return error
     return None
 

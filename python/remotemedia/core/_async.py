@@ -1,8 +1,8 @@
-"""Runs blocking calls for asyncio callers, each in a thread of its own that is cancelled with its
-task.
+"""Runs blocking calls for asyncio callers, each in another thread, and cancels them with their
+tasks.
 
 This module knows nothing of pipelines. The event loop is never blocked. A cancelled caller
-continues only after the thread has ended, so no call keeps running unnoticed.
+continues only after the call has ended, so no call keeps running unnoticed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from remotemedia.core.threads import in_thread
 
 if TYPE_CHECKING:
     import asyncio
@@ -73,9 +75,9 @@ def is_loop_running() -> bool:
 
 
 async def run_in_thread(call: Callable[[], T], cancel: Callable[[], None]) -> T:
-    """Run `call` in a thread of its own and return its result.
+    """Run `call` in another thread and return its result.
 
-    If the awaiting task is cancelled, this calls `cancel`, waits until the thread has ended, and
+    If the awaiting task is cancelled, this calls `cancel`, waits until the call has ended, and
     raises CancelledError.
     """
     import asyncio
@@ -101,7 +103,7 @@ async def run_in_thread(call: Callable[[], T], cancel: Callable[[], None]) -> T:
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, result, error)
 
-    threading.Thread(target=body, name="remotemedia-run", daemon=True).start()
+    in_thread(body)
     try:
         return await asyncio.shield(done)
     except asyncio.CancelledError:

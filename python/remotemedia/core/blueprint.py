@@ -168,7 +168,7 @@ class Blueprint:
         if definitions.is_definition(manifest):
             definitions.fill(pipeline.graph, manifest)
         else:
-            documents.fill(pipeline.graph, manifest)
+            documents.fill(pipeline.graph, manifest, options.get("strict", True))
         return pipeline
 
     @classmethod

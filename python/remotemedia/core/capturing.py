@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from remotemedia import _pickle
 from remotemedia import _plain as plain
 from remotemedia._guest.notes import FAILED, NOW, OVER, pickled
-from remotemedia._guest.text import described
+from remotemedia._text import described
 from remotemedia.core.exceptions import ConfigurationError
 from remotemedia.core.manifest import class_path
 

@@ -67,11 +67,12 @@ def name_in(document: dict[str, Any]) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def fill(graph: Graph, document: dict[str, Any]) -> None:
+def fill(graph: Graph, document: dict[str, Any], strict: bool = True) -> None:
     """Add the nodes and connections of a manifest to an empty graph.
 
     Raises:
-        ManifestError: the manifest has no list of nodes, or a connection names an unknown node.
+        ManifestError: the manifest has no list of nodes, a connection names an unknown node, or,
+            with `strict`, a field outside of the nodes is unknown.
     """
     version = document.get("version", VERSION)
     if version != VERSION:
@@ -79,8 +80,9 @@ def fill(graph: Graph, document: dict[str, Any]) -> None:
     nodes = document.get("nodes")
     if not isinstance(nodes, list) or not all(isinstance(node, dict) for node in nodes):
         raise ManifestError("nodes: a manifest needs a list of nodes, each an object")
-    from remotemedia.core import registered
+    from remotemedia.core import lenient, registered
 
+    lenient.check_fields(document, strict)
     by_id: dict[str, Entry] = {}
     for described in nodes:
         fields = {k: v for k, v in described.items() if k not in ("name", "class")}

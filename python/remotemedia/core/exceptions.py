@@ -133,16 +133,16 @@ class SerializationError(MarshalingError):
 class NodeError(RemoteMediaError, RuntimeError):
     """A node failed while it was made, initialised, called, flushed or cleaned up.
 
-    If this error is not caught, Python prints the node's traceback below the caller's.
+    `__cause__` is the node's exception, if this process has loaded its class, without attributes
+    that are no plain data. Python prints the node's traceback below the caller's.
 
     Attributes:
-        remote_type: qualified name of the type of the node's exception, bare for builtins; or None.
-        remote_message: message of that exception; or None.
+        remote_type: qualified name of the exception's type, bare for builtins; or None.
+        remote_message: its message; or None.
         remote_traceback: traceback in the worker, as text with source lines; or None.
         partial_results: the outputs that the run had made before the error.
         limit: name of the limit that explains the failure, such as "memory"; or None.
-        module: full name of the missing module, if a failed import was the reason; else None, and
-            the following attributes are None too.
+        module: name of the missing module, if an import failed; else None, as those that follow.
         root_package: the package of that module.
         import_reason: "c_extension", "stdlib_missing", "not_installed", "blocked" or "unsupported".
         module_path: path of a C extension that was found but cannot be loaded.

@@ -80,12 +80,13 @@ class Node(ABC):
 
     Args:
         name: the node's name; by default the class name.
-        enable_state: whether `state` keeps values per session id.
+        enable_state: whether `state` keeps values per session id; by default as the class says,
+            else True.
         state_ttl: how long the state of a session id lives after its last access (default 24
             hours).
         max_sessions: how many session ids have state at the same time.
         **kwargs: those with the name of an attribute in `RUNTIME_KEYWORDS` set it; all others go
-            into `config`.
+            into `config`, over a dict `config` of the class.
 
     A subclass may have two more methods, so that its state outlives its worker: `checkpoint()`
     returns the state as any object that can be pickled, and `restore(state)` takes it over, in a
@@ -162,20 +163,34 @@ class Node(ABC):
     def __init__(
         self,
         name: str | None = None,
-        enable_state: bool = True,
+        enable_state: bool | None = None,
         state_ttl: timedelta | None = None,
         max_sessions: int | None = None,
         **kwargs: Any,
     ) -> None:
         if name is not None:
             self.name = name
-        self.enable_state = enable_state
+        if enable_state is not None:
+            self.enable_state = enable_state
         self._state_ttl = state_ttl
         self._max_sessions = max_sessions
         for keyword in RUNTIME_KEYWORDS:
             if keyword in kwargs:
                 setattr(self, keyword, kwargs.pop(keyword))
-        self.config = kwargs
+        self._take_config(kwargs)
+
+    def _take_config(self, keywords: dict[str, Any]) -> None:
+        """Set `config`. A class may have one of its own, which stays unless there are keywords."""
+        own = getattr(type(self), "config", None)
+        if own is Node.config or own is None:
+            self.config = keywords
+        elif isinstance(own, dict):
+            self.config = {**own, **keywords}
+        elif keywords:
+            raise TypeError(
+                f"{type(self).__name__} has a `config` of its own, which is no dict: there is no "
+                f"place for the keyword arguments {', '.join(map(repr, keywords))}"
+            )
 
     # Defaults that depend on the instance. They work without `__init__`; assigning replaces them.
 

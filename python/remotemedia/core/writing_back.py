@@ -9,6 +9,7 @@ from types import MemberDescriptorType
 from typing import Any
 
 from remotemedia import _pickle
+from remotemedia._text import described
 from remotemedia.core.function import FunctionNode
 
 
@@ -37,7 +38,7 @@ def write_back(
         ) as problem:  # a `__setstate__` can raise any exception, even SystemExit
             warnings.warn(
                 f"the attributes that node {node_id!r} changed in its worker could not be put "
-                f"back: {type(problem).__name__}: {problem}",
+                f"back: {described(problem)}",
                 RuntimeWarning,
                 stacklevel=2,
             )

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import json
-import threading
 import warnings
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from remotemedia.core._async import CancelPoint
+from remotemedia.core.threads import in_thread
 
 
 def _awaited(result: Mapping[str, Any], keeps_metrics: bool) -> Any:
@@ -75,8 +76,7 @@ class PendingResult(Mapping[str, Any], Coroutine[Any, Any, Any]):
         self._is_read = False
         self._coroutine: Coroutine[Any, Any, Any] | None = None
         # The thread knows the future only, so that this object goes when the caller drops it.
-        work = (run, self._point, self._future)
-        threading.Thread(target=_work, args=work, name="remotemedia-run", daemon=True).start()
+        in_thread(partial(_work, run, self._point, self._future))
 
     def _result(self) -> dict[str, Any]:
         self._is_read = True

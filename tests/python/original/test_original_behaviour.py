@@ -550,13 +550,36 @@ def test_unknown_fields_are_left_out_with_a_warning_where_asked() -> None:
     with pytest.warns(UserWarning, match="left out") as seen:
         assert Pipeline.from_dict(manifest, strict=False).run(2) == 10
     told = " ".join(str(one.message) for one in seen)
-    assert all(word in told for word in ("nodes[0].gpu", "odd"))
+    assert all(word in told for word in ("manifest: runtime", "nodes[0].gpu", "odd"))
     text = json.dumps(manifest)
     with pytest.raises(ManifestError):
         remotemedia.validate_manifest(text)
-    with pytest.warns(UserWarning, match="left out of the manifest: runtime"):
-        assert remotemedia.validate_manifest(manifest, strict=False)
+    assert remotemedia.validate_manifest(manifest, strict=False)
     assert remotemedia.execute_pipeline_with_input(text, 2, strict=False)["result"] == 10
+
+
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [
+        ({"conections": []}, "conections: unknown field, did you mean 'connections'"),
+        ({"metadata": {"nmae": "x"}}, "metadata.nmae: unknown field"),
+        ({"connections": [{"from": "a", "to": "b", "port": 1}]}, r"connections\[0\].port"),
+    ],
+)
+def test_a_misspelt_field_is_an_error_in_every_form_of_a_manifest(
+    field: dict[str, Any], told: str
+) -> None:
+    """spec: NRA-16, DSG-02"""
+    nodes = [{"id": name, "node_type": "PassThroughNode"} for name in "ab"]
+    manifest = {"version": "v1", "nodes": nodes, **field}
+    for read in (
+        lambda: Pipeline.from_dict(manifest),
+        lambda: Pipeline.from_json(json.dumps(manifest)),
+        lambda: remotemedia.execute_pipeline_with_input(manifest, 1),
+        lambda: remotemedia.execute_pipeline_with_input(json.dumps(manifest), 1),
+    ):
+        with pytest.raises(ManifestError, match=told):
+            read()
 
 
 @pytest.mark.parametrize("hint", ["cpython_wasm", "WASM"])

@@ -6,7 +6,7 @@ import asyncio
 import json
 import pickle
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -321,3 +321,38 @@ def test_a_parameter_that_no_json_can_hold_is_named(factor: float) -> None:
         MultiplyNode(factor).process(2.0)
     with pytest.raises(ValueError, match="timeout_ms"):
         Pipeline(Scales(1, timeout_ms=factor)).run_sync(1)
+
+
+class Configured(Node):
+    """Has values on the class under names of the base's attributes."""
+
+    config: ClassVar = {"gain": 2}
+    state: ClassVar = [1]  # type: ignore[assignment]
+    enable_state = False
+    name = "its own"
+
+    def process(self, data: Any, /) -> Any:
+        return data, self.config, self.state, self.enable_state, self.name
+
+
+class Settings:
+    gain = 3
+
+
+class ConfiguredOtherwise(Node):
+    config = Settings  # type: ignore[assignment]
+
+    def process(self, data: Any, /) -> Any:
+        return self.config.gain
+
+
+def test_attributes_of_a_class_are_not_replaced_by_those_of_the_base() -> None:
+    """spec: IOP-20"""
+    kept = (1, {"gain": 2}, [1], False, "its own")
+    assert Pipeline(Configured()).run(1) == Pipeline(Configured()).run(1, use_rust=False) == kept
+    assert Configured(gain=5, more=1).config == {"gain": 5, "more": 1}
+    assert Configured(enable_state=True).enable_state is True
+    assert Configured.config == {"gain": 2}
+    assert Pipeline(ConfiguredOtherwise()).run(1) == 3
+    with pytest.raises(TypeError, match="no place for the keyword arguments 'gain'"):
+        ConfiguredOtherwise(gain=4)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from remotemedia import Pipeline, Runtime
+from remotemedia import NodeError, Pipeline, Runtime
 from seen_nodes import Many, Stops
 from worker_programs import PROGRAMS, runtime
 
@@ -40,3 +40,16 @@ def test_a_debugger_that_the_user_has_chosen_is_called(
     with runtime("cpython", "[workers]\nmax = 1\n") as where:
         assert Pipeline([Stops()], runtime=where).run(1) == 1
     assert "breakpoint()" not in capfd.readouterr().err
+
+
+def test_a_debugger_in_a_worker_says_how_to_debug() -> None:
+    """spec: IOP-34"""
+
+    def stops(item: int) -> int:
+        import pdb
+
+        pdb.set_trace()
+        return item
+
+    with pytest.raises(NodeError, match=r"a debugger does not stop in a worker: run\(\.\.\., use"):
+        Pipeline(stops).run(1)

@@ -99,6 +99,19 @@ def chained() -> Exception:
     return error
 
 
+def from_itself() -> Exception:
+    """As `raise error from error` makes it."""
+    error = ValueError("round and round")
+    error.__cause__ = error
+    return error
+
+
+def in_a_circle() -> Exception:
+    first, second = ValueError("first"), TypeError("second")
+    first.__cause__, second.__cause__ = second, first
+    return first
+
+
 def grouped() -> Exception:
     return ExceptionGroup("two nodes", [ValueError("one"), chained()])
 
@@ -117,6 +130,8 @@ class Mute(Exception):
     [
         (chained, "LookupError", ["invalid literal", "direct cause", "LookupError: no pitch"]),
         (grouped, "ExceptionGroup", ["two nodes", "ValueError: one", "invalid literal"]),
+        (from_itself, "ValueError", ["round and round"]),
+        (in_a_circle, "ValueError", ["first", "second"]),
         (unpicklable, "RuntimeError", ["holds a lock"]),
         (Mute, f"{__name__}.Mute", ["Mute"]),
         (lambda: ValueError(), "ValueError", ["ValueError"]),
@@ -248,3 +263,120 @@ def test_a_node_that_cannot_start_leaves_the_others_clean(tmp_path: Path) -> Non
     with pytest.raises(NodeError, match="failed in initialize"):
         pipeline.run([1])
     assert journal.read_text() == "ready initialize\nready cleanup\n"
+
+
+class Refused(OSError):
+    """An exception of the user with attributes, one of which is no plain data."""
+
+    def __init__(self, *, code: int, lock: Any = None) -> None:
+        super().__init__(13, "refused")
+        self.code = code
+        self.lock = lock
+
+
+def whole() -> BaseException:
+    """An exception with all that an exception can have."""
+    inner = Refused(code=7, lock=threading.Lock())
+    inner.add_note("a note")
+    error = ExceptionGroup("both", [inner, NodeTrouble(1, hint="x")])
+    error.__cause__ = KeyError("cause")
+    error.__cause__.__context__ = ZeroDivisionError("context")
+    return error
+
+
+def shown(error: BaseException | None) -> Any:
+    """The classes, texts, notes, causes, contexts and members of an exception."""
+    if error is None:
+        return None
+    told = [type(error), str(error), getattr(error, "__notes__", []), error.__suppress_context__]
+    behind = [shown(error.__cause__), shown(error.__context__)]
+    members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return told, behind, [shown(one) for one in members]
+
+
+@pytest.mark.parametrize("interpreter", ["cpython", "rustpython"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        whole,
+        chained,
+        lambda: NodeTrouble(7, hint="retune"),
+        lambda: FileNotFoundError(2, "no such file", "x.wav"),
+        lambda: UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"),
+        lambda: ImportError("no", name="part", path="p"),
+        lambda: KeyboardInterrupt("stop"),
+        lambda: SystemExit(3),
+        lambda: StopIteration(5),
+        lambda: ValueError("x", (1, [b"2", {"a": None}])),
+    ],
+    ids=[
+        "whole",
+        "chained",
+        "user",
+        "file",
+        "unicode",
+        "import",
+        "interrupt",
+        "exit",
+        "stop",
+        "arguments",
+    ],
+)
+def test_the_cause_is_the_exception_itself(make: Any, interpreter: str) -> None:
+    """spec: IOP-24, IOP-23"""
+    with pytest.raises(NodeError) as caught:
+        Pipeline([Fails(make)], runtime=interpreter, fallback=False).run(1)
+    cause, own = caught.value.__cause__, make()
+    assert shown(cause) == shown(own)
+    assert cause is not None
+    if not isinstance(own, BaseExceptionGroup):
+        assert cause.args == own.args
+
+
+def test_attributes_of_the_cause() -> None:
+    """spec: IOP-24: those that are plain data."""
+    cause = failure(Fails(lambda: Refused(code=7, lock=threading.Lock()))).__cause__
+    assert isinstance(cause, Refused)
+    assert (cause.code, cause.errno, cause.strerror) == (7, 13, "refused")
+    assert not hasattr(cause, "lock")
+    lacks = failure(Fails(lambda: ImportError("no", name="part", path="p"))).__cause__
+    assert isinstance(lacks, ImportError)
+    assert (lacks.name, lacks.path) == ("part", "p")
+
+
+def test_a_cause_whose_class_is_not_loaded_here_is_none() -> None:
+    """spec: IOP-24"""
+
+    def fail(_item: Any) -> None:
+        import wave
+
+        class Local(wave.Error):
+            """Exists in the worker only."""
+
+        raise Local("no wave")
+
+    error = failure(Apply(fail))
+    assert error.__cause__ is None
+    assert str(error.remote_type).endswith("Local")
+    assert "no wave" in str(error)
+
+
+def test_a_cause_of_every_way_to_get_an_error() -> None:
+    """spec: IOP-24, IOP-25"""
+    pipeline = Pipeline(lambda item: 1 / item)
+    (_, error) = pipeline.map([1, 0], errors="return")
+    assert isinstance(error.__cause__, ZeroDivisionError)
+    skipped: list[Any] = []
+    assert list(pipeline.stream([0, 1], on_error=skipped.append)) == [1]
+    assert isinstance(skipped[0].__cause__, ZeroDivisionError)
+    with pipeline.session() as session:
+        with pytest.raises(NodeError) as caught:
+            session.process(0)
+        assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_a_cause_that_is_its_own_cause() -> None:
+    """spec: IOP-24"""
+    cause = failure(Fails(from_itself)).__cause__
+    assert cause is not None
+    assert cause.__cause__ is cause

@@ -235,3 +235,55 @@ def test_what_only_unpickling_finds_out() -> None:
             session.process([Trap()])
         assert caught.value.node_id == "trapped_0"
         assert session.process("next") == ["next"]
+
+
+class Made:
+    """Its `__new__` takes arguments that are not kept."""
+
+    seen = 0
+
+    def __new__(cls, first: int, *, second: int) -> Made:
+        made = super().__new__(cls)
+        made.sum = first + second  # type: ignore[attr-defined]
+        return made
+
+    def __init__(self, first: int, *, second: int) -> None:
+        self.difference = first - second
+
+    def process(self, data: Any) -> Any:
+        self.seen += 1
+        return data, self.sum, self.difference, self.seen  # type: ignore[attr-defined]
+
+
+class Labelled(str):
+    """A text with a label."""
+
+    label: str
+
+    def __new__(cls, text: str, label: str) -> Labelled:
+        made = super().__new__(cls, text)
+        made.label = label
+        return made
+
+
+class Rows(list[Any]):
+    """A list that is made with a width."""
+
+    def __new__(cls, width: int) -> Rows:
+        return super().__new__(cls)
+
+    def __init__(self, width: int) -> None:
+        super().__init__([0] * width)
+
+
+@pytest.mark.parametrize("interpreter", ["cpython", "rustpython"])
+def test_objects_whose_new_takes_arguments(interpreter: str) -> None:
+    """spec: IOP-06, IOP-19"""
+    node = Made(3, second=1)
+    pipeline = Pipeline(node, runtime=interpreter)
+    assert pipeline.run("x") == ("x", 4, 2, 1)
+    assert pipeline.run("x") == ("x", 4, 2, 2)
+    with Pipeline(lambda item: item, runtime=interpreter).session() as session:
+        (text, rows, made) = session.process([Labelled("a", "b"), Rows(3), Made(3, second=1)])[0]
+    assert (type(text), text, text.label) == (Labelled, "a", "b")
+    assert (type(rows), rows, type(made), made.sum) == (Rows, [0, 0, 0], Made, 4)

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from remotemedia import DataSinkNode, Pipeline
-from remotemedia.core.exceptions import NodeMarshalingError
-from unopenable_nodes import Bomb, Gives, Keeps, Takes
+from remotemedia.core.exceptions import MarshalingError, NodeError, NodeMarshalingError
+from unopenable_nodes import (
+    Bomb,
+    Gives,
+    Holds,
+    Keeps,
+    KeepsMutely,
+    Mute,
+    MuteBomb,
+    Refuses,
+    Takes,
+)
 
 KINDS = ["SystemExit", "ValueError", "MemoryError", "GeneratorExit", "ImportError"]
 
@@ -122,3 +132,52 @@ def test_state_that_raises_when_it_is_opened_is_a_warning(runtime: str, kind: st
 def test_an_interrupt_stays_an_interrupt() -> None:
     with pytest.raises(KeyboardInterrupt):
         pipeline("cpython", Gives()).run_sync(("bare", "KeyboardInterrupt"))
+
+
+@pytest.mark.parametrize("kind", ["SystemExit", "ValueError", "MemoryError", "GeneratorExit"])
+def test_an_attribute_that_raises_in_the_worker_names_node_and_part(
+    runtime: str, kind: str
+) -> None:
+    """spec: IOP-07, IOP-24"""
+    made = pipeline(runtime, Takes(), Holds([1, {"x": (0, Bomb(kind))}]))
+    with pytest.raises(NodeError) as caught:
+        made.run(1)
+    assert (caught.value.node_id, caught.value.remote_type) == ("holds_1", kind)
+    assert "self.held[1]['x'][1] cannot be restored" in str(caught.value)
+    assert pipeline(runtime, Takes()).run(1) == 1
+
+
+@pytest.mark.parametrize(
+    "held", [Mute(), GeneratorExit(), SystemExit(3)], ids=lambda held: type(held).__name__
+)
+def test_what_cannot_be_pickled_is_named_whatever_it_raises(runtime: str, held: Any) -> None:
+    """spec: IOP-07"""
+    with pytest.raises(MarshalingError) as caught:
+        pipeline(runtime, Takes()).run([{"x": [Refuses(held)]}])
+    assert caught.value.path == "input['x'][0]"
+    with pytest.raises(MarshalingError) as caught:
+        pipeline(runtime, Holds(Refuses(held))).run(1)
+    assert caught.value.path == "self.held"
+
+
+def test_a_reason_without_a_text_is_told_all_the_same(runtime: str) -> None:
+    """spec: IOP-07, IOP-20"""
+    with pytest.warns(RuntimeWarning, match="could not be put back: Mute .no message"):
+        assert pipeline(runtime, KeepsMutely()).run(1) == 1
+    with pytest.raises(NodeError, match=r"self\.held cannot be restored.*no message"):
+        pipeline(runtime, Holds(MuteBomb())).run(1)
+
+
+def test_an_attribute_of_a_class_is_named() -> None:
+    """spec: IOP-07"""
+
+    class Shared:  # local classes travel by value
+        bomb: ClassVar = [Bomb("ValueError")]
+
+    class UsesShared(Takes):
+        def process(self, data: Any) -> Any:
+            return Shared.bomb
+
+    with pytest.raises(NodeError) as caught:
+        Pipeline(UsesShared()).run(1)
+    assert "Shared.bomb[0] cannot be restored" in str(caught.value)

@@ -116,10 +116,13 @@ fn detail(known: &Value) -> Option<FaultDetail> {
     }
 }
 
-/// The entry `raised` of that dict: names of types, and whether the call is kept.
+/// The entry `raised` of that dict: names of types, whether the call is kept, and the exception as
+/// text.
 fn raised(known: &Value) -> Option<Raised> {
-    let [types, Value::Bool(is_kept)] = parts(known.clone())? else { return None };
-    Some(Raised { types: elements(types, name)?, is_kept })
+    let [types, Value::Bool(is_kept), Value::Str(described)] = parts(known.clone())? else {
+        return None;
+    };
+    Some(Raised { types: elements(types, name)?, is_kept, described })
 }
 
 /// The entry `import_info` of that dict; `None` if the exception does not come from an import.

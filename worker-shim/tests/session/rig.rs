@@ -75,7 +75,8 @@ pub(crate) fn fault(message: &str) -> Fault {
 
 /// A fault after which the call waits for another try.
 fn kept() -> Fault {
-    let raised = Raised { types: vec!["ConnectionError".to_owned()], is_kept: true };
+    let types = vec!["ConnectionError".to_owned()];
+    let raised = Raised { types, is_kept: true, described: String::new() };
     Fault { raised: Some(Box::new(raised)), ..fault("not now") }
 }
 

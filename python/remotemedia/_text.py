@@ -1,4 +1,4 @@
-"""Text for the orchestrator, which accepts UTF-8 only."""
+"""Texts of exceptions of user code, and texts for the orchestrator, which accepts UTF-8 only."""
 
 from __future__ import annotations
 
