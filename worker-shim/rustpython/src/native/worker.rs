@@ -74,6 +74,20 @@ mod native {
         worker_shim::kernel_state::glance()
     }
 
+    /// See `Attributes` in `remotemedia._guest.hygiene.system`.
+    #[pyfunction]
+    fn attributes() -> Vec<i64> {
+        worker_shim::kernel_state::attributes().to_vec()
+    }
+
+    /// The other function of that pair.
+    #[pyfunction]
+    fn put_back_attributes(before: Vec<i64>) {
+        if let Ok(before) = before.try_into() {
+            worker_shim::kernel_state::put_back_attributes(before);
+        }
+    }
+
     #[pyfunction]
     fn leave() {
         metered(worker_shim::Meter::leave);
