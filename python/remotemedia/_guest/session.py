@@ -354,9 +354,9 @@ class Guest:
             For each changed node its `state.Change`; the `facts` of each failed `cleanup`; and the
             result of `hygiene.Table.put_back`.
         """
-        process.state.repair()
-        self._left = ["interpreter"]
         try:
+            process.state.repair()
+            self._left = ["interpreter"]
             for stage in list(self._stages):
                 self.abort(stage)
             failures = saving.clean_up(self._callers())

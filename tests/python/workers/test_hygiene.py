@@ -101,6 +101,22 @@ def test_a_cancelled_session_leaves_nothing(runtime: Runtime, interpreter: str, 
     assert run(runtime, case.look)[1] == expected
 
 
+STORM = """
+import signal
+def handler(*_): raise ValueError("the handler of a node")
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+"""
+
+
+def test_a_timer_whose_handler_raises_ends_with_its_session(runtime: Runtime) -> None:
+    """spec: CARD-02, CARD-03: it may raise anywhere, also while the session closes."""
+    for _ in range(10):
+        with contextlib.suppress(NodeError):
+            run(runtime, STORM)
+        assert run(runtime, "found = 1")[1] == 1
+
+
 @pytest.mark.parametrize("name", ["alarm", "threads", "recursion limit"])
 def test_a_session_that_could_not_be_opened_leaves_nothing(runtime: Runtime, name: str) -> None:
     """spec: CARD-02, CARD-03"""
