@@ -33,7 +33,7 @@ mod native {
     use ipc_protocol::FromWorker;
     use ipc_protocol::from_worker::{LogRecord, SourceLine};
     use rustpython_vm::builtins::PyTupleRef;
-    use rustpython_vm::{FromArgs, PyResult, VirtualMachine};
+    use rustpython_vm::{FromArgs, PyObjectRef, PyResult, VirtualMachine};
     use worker_shim::blackbox::Operation;
 
     use super::metered;
@@ -76,8 +76,9 @@ mod native {
 
     /// See `Attributes` in `remotemedia._guest.hygiene.system`.
     #[pyfunction]
-    fn attributes() -> Vec<i64> {
-        worker_shim::kernel_state::attributes().to_vec()
+    fn attributes(vm: &VirtualMachine) -> PyObjectRef {
+        let numbers = worker_shim::kernel_state::attributes();
+        vm.ctx.new_list(numbers.map(|number| vm.ctx.new_int(number).into()).to_vec()).into()
     }
 
     /// The other function of that pair.
