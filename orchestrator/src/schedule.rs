@@ -228,6 +228,9 @@ impl<T: Clone> Core<T> {
                 self.saves.saved(now, (slot, is_saved), &mut self.slots, &mut actions);
             }
             about_slots => {
+                if let Event::OpenFailed(slot) = about_slots {
+                    self.saves.fail_to_open(slot, &mut self.flow, &self.slots, &mut actions);
+                }
                 for change in self.slots.handle(now, about_slots, &mut actions) {
                     self.apply(now, change, &mut actions);
                 }

@@ -53,6 +53,8 @@ pub struct WorkerKey {
     pub options: Vec<OsString>,
     /// The environment variables that take effect only when a process starts, sorted by name.
     pub start_variables: Vec<(OsString, OsString)>,
+    /// The user and group that this process has when the session opens, which it may change.
+    pub user: (u32, u32),
     /// Set when only sessions with this search path and working directory (see [`Wanted::place`])
     /// use the workers, because other workers have loaded modules that lie elsewhere for such
     /// sessions.

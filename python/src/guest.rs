@@ -60,7 +60,9 @@ pub(crate) fn worker_main(
 fn prepare_interpreter(py: Python<'_>, recorder: Option<i32>) -> PyResult<()> {
     let prepare = py.import("remotemedia._guest.process")?;
     let (end_group, glance) = (wrap_pyfunction!(end_group, py)?, wrap_pyfunction!(glance, py)?);
-    prepare.call_method1("prepare", (recorder, end_group, glance))?;
+    let attributes =
+        (wrap_pyfunction!(attributes, py)?, wrap_pyfunction!(put_back_attributes, py)?);
+    prepare.call_method1("prepare", (recorder, end_group, glance, attributes))?;
     Ok(())
 }
 
@@ -74,6 +76,18 @@ fn end_group(py: Python<'_>, spared: Vec<i32>) {
 #[pyfunction]
 fn glance(py: Python<'_>) -> Bound<'_, PyBytes> {
     PyBytes::new(py, &kernel_state::glance())
+}
+
+/// See `Attributes` in `remotemedia._guest.hygiene.system`.
+#[pyfunction]
+fn attributes() -> [i64; 9] {
+    kernel_state::attributes()
+}
+
+/// The other function of that pair.
+#[pyfunction]
+fn put_back_attributes(before: [i64; 9]) {
+    kernel_state::put_back_attributes(before);
 }
 
 fn guest(

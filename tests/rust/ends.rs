@@ -53,6 +53,7 @@ fn workers(pool: &Pool, count: usize, lie: &str) -> Vec<Worker> {
         interpreter: PathBuf::from(env!("CARGO_BIN_EXE_lying-worker")),
         options: Vec::new(),
         start_variables: environment.clone(),
+        user: (0, 0),
         apart: None,
     };
     let start = Arc::new(Start { environment, ..Start::default() });

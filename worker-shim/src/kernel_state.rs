@@ -2,14 +2,17 @@
 //! are equal, none of that state has changed; otherwise `remotemedia._guest.hygiene` compares its
 //! rows one by one.
 
+use std::ffi::{CString, NulError};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{stderr, stdin, stdout};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc::c_ulong;
 use nix::sched::{CpuSet, sched_getaffinity};
+use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit};
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::fstat;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, dup, getpgrp, getresgid, getresuid};
@@ -75,6 +78,65 @@ pub fn glance() -> Vec<u8> {
     seen
 }
 
+/// What `prctl` tells about this process: its name in two numbers, the signal at its parent's death,
+/// whether it is a subreaper, whether it may be dumped, keeps capabilities, may gain privileges, may
+/// have huge pages, and the slack of its timers. -1 for what this system does not tell.
+#[must_use]
+pub fn attributes() -> [i64; 9] {
+    let flag = |found: nix::Result<bool>| found.map_or(-1, i64::from);
+    let [begin, end] = prctl::get_name().map_or([-1; 2], |name| packed(name.to_bytes()));
+    [
+        begin,
+        end,
+        prctl::get_pdeathsig()
+            .map_or(-1, |signal| signal.map_or(0, |signal| i64::from(signal as i32))),
+        flag(prctl::get_child_subreaper()),
+        flag(prctl::get_dumpable()),
+        flag(prctl::get_keepcaps()),
+        flag(prctl::get_no_new_privs()),
+        flag(prctl::get_thp_disable()),
+        prctl::get_timerslack().map_or(-1, i64::from),
+    ]
+}
+
+/// Sets what [`attributes`] has told. What cannot be set stays as it is.
+pub fn put_back_attributes(before: [i64; 9]) {
+    let [begin, end, signal, subreaper, dumpable, keepcaps, _, thp, slack] = before;
+    let of_flag = |value: i64, set: fn(bool) -> nix::Result<()>| match value {
+        -1 => Ok(()),
+        value => set(value != 0),
+    };
+    if let Ok(name) = unpacked([begin, end]) {
+        let _kept = prctl::set_name(&name);
+    }
+    if let Ok(signal) = i32::try_from(signal) {
+        let _kept = prctl::set_pdeathsig(Signal::try_from(signal).ok());
+    }
+    let _kept = of_flag(subreaper, prctl::set_child_subreaper);
+    let _kept = of_flag(dumpable, prctl::set_dumpable);
+    let _kept = of_flag(keepcaps, prctl::set_keepcaps);
+    let _kept = of_flag(thp, prctl::set_thp_disable);
+    if let Ok(slack) = c_ulong::try_from(slack) {
+        let _kept = prctl::set_timerslack(slack);
+    }
+}
+
+/// The name of a thread, which has 15 bytes at most.
+fn packed(name: &[u8]) -> [i64; 2] {
+    let mut bytes = [0; 16];
+    for (to, from) in bytes.iter_mut().zip(name) {
+        *to = *from;
+    }
+    let number = u128::from_le_bytes(bytes);
+    let half = |at: u32| (number >> at) as u64;
+    [half(0).cast_signed(), half(64).cast_signed()]
+}
+
+fn unpacked([begin, end]: [i64; 2]) -> Result<CString, NulError> {
+    let bytes = [begin, end].map(i64::to_le_bytes).concat();
+    CString::new(bytes.into_iter().take_while(|byte| *byte != 0).collect::<Vec<u8>>())
+}
+
 /// Whether there are child processes, including ended ones that have not been reaped.
 fn has_children() -> bool {
     let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
@@ -111,7 +173,7 @@ fn note<const N: usize>(seen: &mut Vec<u8>, state: nix::Result<[u64; N]>) {
 mod tests {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-    use super::glance;
+    use super::{attributes, glance, packed, put_back_attributes, unpacked};
 
     #[test]
     fn a_change_shows_and_goes_when_it_is_undone() {
@@ -124,5 +186,24 @@ mod tests {
         assert_eq!(glance() == before, other == soft);
         setrlimit(Resource::RLIMIT_CORE, soft, hard).unwrap();
         assert_eq!(glance(), before);
+    }
+
+    /// spec: CARD-02
+    #[test]
+    fn attributes_are_put_back() {
+        let before = attributes();
+        assert_eq!(attributes(), before);
+        nix::sys::prctl::set_name(c"other").unwrap();
+        nix::sys::prctl::set_timerslack(123_456).unwrap();
+        assert_ne!(attributes(), before);
+        put_back_attributes(before);
+        assert_eq!(attributes(), before);
+    }
+
+    #[test]
+    fn names_survive_as_numbers() {
+        for name in [&b""[..], b"python", b"fifteen letters", b"\xff\xff\xff\xff\xff\xff\xff\xff"] {
+            assert_eq!(unpacked(packed(name)).unwrap().to_bytes(), name);
+        }
     }
 }

@@ -24,6 +24,8 @@ use crate::stages::Stages;
 /// Kinds of steps: the same numbers as in `remotemedia._guest.session`.
 const LAST: Value = Value::Int(2);
 const DONE: Value = Value::Int(3);
+/// What is left of a session whose end has failed, so that the worker is replaced.
+const UNKNOWN: &str = "interpreter";
 
 /// A Python interpreter with the nodes of one session.
 #[derive(Debug)]
@@ -285,7 +287,11 @@ impl<H: PythonHost> Guest for PythonGuest<H> {
         let closed = self.host.attach(|py| self.ask(py, close, Arguments::None));
         self.host.end_session();
         let closed = closed.and_then(answers::closed);
-        closed.unwrap_or_else(|fault| Closed { faults: vec![fault], ..Closed::default() })
+        closed.unwrap_or_else(|fault| Closed {
+            faults: vec![fault],
+            left: vec![UNKNOWN.to_owned()],
+            ..Closed::default()
+        })
     }
 
     fn take_loaded(&mut self) -> Vec<String> {

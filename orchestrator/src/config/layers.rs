@@ -1,6 +1,7 @@
 //! The sources of settings, from the weakest to the strongest: the files of the system, the user and
 //! the project, a file or text that is named, the environment, `--set`, arguments.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -64,6 +65,9 @@ impl Sources {
             files.push(path.clone());
             match (path.try_exists(), is_ours || belongs_here(&path)) {
                 (Ok(false), _) => {}
+                // In a folder that this user may not enter, such as that of the user who has started
+                // a program that has changed its user since.
+                (Err(cause), _) if cause.kind() == ErrorKind::PermissionDenied => {}
                 (_, false) => merged.warnings.push(ConfigWarning::Foreign { path }),
                 (_, true) => merged.add(read(&path, Origin::File(path.clone()))),
             }

@@ -124,6 +124,7 @@ pub(crate) fn wanted(
         interpreter,
         setting: of.interpreter_key(),
         start_variables: caller.start_variables.clone(),
+        user: (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()),
         apart: None,
     };
     Ok(Wanted { key, start: Arc::clone(&caller.start), place: caller.place, count })

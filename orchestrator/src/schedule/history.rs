@@ -37,7 +37,9 @@ pub(super) struct History<T> {
     has_failed: bool,
     /// The calls that are still to be repeated, before anything else.
     replay: VecDeque<Past<T>>,
-    /// Deaths in a row while something was to be repeated.
+    /// A worker that was to get the saved state has not got it yet.
+    is_restoring: bool,
+    /// Deaths and failed openings in a row while something was to be restored or repeated.
     deaths: u32,
 }
 
@@ -45,7 +47,16 @@ impl<T: Clone> History<T> {
     /// For a slot whose nodes do not save their state.
     pub(super) fn new() -> Self {
         let (calls, replay) = (VecDeque::new(), VecDeque::new());
-        Self { every: None, calls, is_asked: false, next: 0, has_failed: false, replay, deaths: 0 }
+        Self {
+            every: None,
+            calls,
+            is_asked: false,
+            next: 0,
+            has_failed: false,
+            replay,
+            is_restoring: false,
+            deaths: 0,
+        }
     }
 
     /// The nodes save their state after this many calls, or not at all.
@@ -104,18 +115,38 @@ impl<T: Clone> History<T> {
     /// how many; `None`: nothing was kept, or repeating them has failed too often.
     pub(super) fn lose(&mut self) -> Option<usize> {
         let every = self.every?;
-        self.is_asked = false;
-        self.next = every;
-        if !self.replay.is_empty() {
-            self.deaths += 1;
+        let has_died_saving = std::mem::take(&mut self.is_asked);
+        if !self.replay.is_empty() || self.is_restoring {
+            self.count_death()?;
         }
+        let rest = std::mem::take(&mut self.replay);
+        self.replay = self.calls.drain(..).chain(rest).collect();
+        self.is_restoring = true;
+        self.has_failed |= has_died_saving;
+        // Saving is tried again after some more calls, so that the next worker does not die at once.
+        self.next = every + if has_died_saving { self.replay.len() } else { 0 };
+        Some(self.replay.len())
+    }
+
+    /// A fresh worker could not restore the saved state. Returns false if that has failed too often: the
+    /// next one begins without it.
+    pub(super) fn fail_to_restore(&mut self) -> bool {
+        self.every.is_none() || self.count_death().is_some()
+    }
+
+    /// `None`: there were too many, and nothing is kept any more.
+    fn count_death(&mut self) -> Option<()> {
+        self.deaths += 1;
         if self.deaths > MOST_DEATHS {
             *self = Self::new();
             return None;
         }
-        let rest = std::mem::take(&mut self.replay);
-        self.replay = self.calls.drain(..).chain(rest).collect();
-        Some(self.replay.len())
+        Some(())
+    }
+
+    /// A fresh worker has got the saved state.
+    pub(super) fn restored(&mut self) {
+        self.is_restoring = false;
     }
 
     /// The call that is to be repeated before any other.

@@ -147,6 +147,7 @@ impl<T: Clone> Saves<T> {
         slots: &mut Slots,
         actions: &mut Vec<Action<T>>,
     ) {
+        self.histories[standby].restored();
         if slots.phase == Phase::Closing {
             return;
         }
@@ -154,6 +155,7 @@ impl<T: Clone> Saves<T> {
         let Some((&slot, _)) = found.filter(|_| slots.is_ready(standby)) else { return };
         actions.push(Action::PassState { from: slot, to: standby });
         if self.histories[slot].is_kept() && slots.withdraw(slot, actions) {
+            self.histories[slot].restored();
             promote(now, standby, slot, slots, actions);
         }
     }
@@ -190,6 +192,7 @@ impl<T: Clone> Saves<T> {
         };
         match self.standbys.get(&slot).copied() {
             Some(standby) if slots.is_ready(standby) => {
+                self.histories[slot].restored();
                 promote(now, standby, slot, slots, actions);
             }
             standby => {
@@ -201,6 +204,19 @@ impl<T: Clone> Saves<T> {
             }
         }
         Some(repeated)
+    }
+
+    /// The nodes of a slot could not be made again with their saved state.
+    pub(super) fn fail_to_open(
+        &mut self,
+        slot: SlotId,
+        flow: &mut Flow<T>,
+        slots: &Slots,
+        actions: &mut Vec<Action<T>>,
+    ) {
+        if slots.phase == Phase::Open && !self.histories[slot].fail_to_restore() {
+            self.give_up(slot, flow, slots, actions);
+        }
     }
 
     /// The state of a slot's nodes is lost from now on when their worker dies.

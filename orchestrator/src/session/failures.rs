@@ -34,8 +34,9 @@ impl Failures {
     pub(super) fn report(&mut self, action: Action<Value>, layout: &Layout, journal: &mut Journal) {
         let error = match action {
             Action::Restoring(slot, repeated) => {
-                let cause = self.undecided.remove(&Blame::Slot(slot));
-                journal.note_restoring(&layout.nodes_in(slot), cause.as_ref(), repeated);
+                // The caller gets it when a lost call is not tried again in time after all.
+                let cause = self.undecided.get(&Blame::Slot(slot));
+                journal.note_restoring(&layout.nodes_in(slot), cause, repeated);
                 None
             }
             Action::Differs(stage) => {

@@ -196,8 +196,10 @@ fn hear_open_failure(
         return_unsuited(&mut shell.workers, slot, is_conflict);
         return Event::Unsuited(slot);
     }
+    // Without a node the worker itself may be the cause.
+    let returned = Returned::idle(!failed.fault.node_id.is_empty());
     let error = Error::Node(Box::new(noted(shell, slot, failed)));
-    shell.give_up_opening(slot, error)
+    shell.give_up_opening(slot, error, returned)
 }
 
 /// Returns a worker that cannot host the nodes. `is_conflict`: their modules lie elsewhere for another

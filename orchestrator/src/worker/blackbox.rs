@@ -3,7 +3,7 @@
 //! when it dies. The orchestrator reads it as a file and never maps it.
 
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
@@ -54,6 +54,19 @@ pub struct Calls {
     pub of_worker: u64,
 }
 
+/// A descriptor with a number above 2. A program that has closed its standard streams gets their
+/// numbers for new descriptors, but what it prints must not go into these, nor may the descriptors 0 to
+/// 2 of a worker take the place of one that it inherits.
+///
+/// # Errors
+/// When no descriptor is left.
+pub fn above_standard_streams(made: OwnedFd) -> std::io::Result<OwnedFd> {
+    match made.as_raw_fd() {
+        0..=2 => made.try_clone(), // the standard library asks for a number above 2
+        _ => Ok(made),
+    }
+}
+
 /// The orchestrator's end of a flight recorder.
 #[derive(Debug)]
 pub struct Blackbox(File);
@@ -64,7 +77,8 @@ impl Blackbox {
     /// # Errors
     /// When the kernel refuses a memory file.
     pub fn new() -> std::io::Result<Self> {
-        let file = File::from(memfd_create(c"remotemedia-blackbox", MFdFlags::MFD_CLOEXEC)?);
+        let made = memfd_create(c"remotemedia-blackbox", MFdFlags::MFD_CLOEXEC)?;
+        let file = File::from(above_standard_streams(made)?);
         file.write_all_at(&HEAD, 0)?;
         Ok(Self(file))
     }

@@ -25,13 +25,19 @@ EndGroup = Callable[[list[int]], None]
 """`end_group(spared)` ends what nodes have left running, without the processes whose ids are in
 `spared`."""
 
+_TRIES = 100
 is_worker = False
 """Whether this process is a worker."""
 state = hygiene.Table([])
 """The state of this process that every session must find; an empty table outside a worker."""
 
 
-def prepare(recorder: int | None, end_group: EndGroup, glance: hygiene.Glance | None = None) -> int:
+def prepare(
+    recorder: int | None,
+    end_group: EndGroup,
+    glance: hygiene.Glance | None = None,
+    attributes: hygiene.Attributes | None = None,
+) -> int:
     """Prepare this process as a worker: ignore Ctrl-C, which the orchestrator handles; have crashes
     write the Python stack; end what nodes have left running when the worker ends.
 
@@ -39,6 +45,7 @@ def prepare(recorder: int | None, end_group: EndGroup, glance: hygiene.Glance | 
         recorder: descriptor of the flight recorder; None writes the stack to standard error.
         end_group: see `EndGroup`.
         glance: see `hygiene.Glance`.
+        attributes: see `hygiene.Attributes`.
 
     Returns:
         The descriptor to which crashes write the stack.
@@ -68,8 +75,21 @@ def prepare(recorder: int | None, end_group: EndGroup, glance: hygiene.Glance | 
     injected.install(os.environ.pop("REMOTEMEDIA_INJECT_MODULES", ""))
     global is_worker, state
     is_worker = True
-    state = hygiene.Table(hygiene.rows_of_worker(own), glance)
+    state = hygiene.Table(hygiene.rows_of_worker(own, attributes), glance)
     return own
+
+
+def calm() -> None:
+    """Stop the timers of nodes: a handler of theirs might raise in the code that follows. Repeated,
+    since it may do so here as well.
+    """
+    for _ in range(_TRIES if is_worker else 0):
+        try:
+            for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+                signal.setitimer(timer, 0)
+        except BaseException:
+            continue
+        return
 
 
 def _end_children(worker: int, end_group: EndGroup) -> None:

@@ -12,12 +12,12 @@ from typing import Any
 from remotemedia import _pickle
 from remotemedia._guest import faults, interrupts, loading, modules, output, process, saving, state
 from remotemedia._guest.calling import OTHER, Caller, Meter, next_item
+from remotemedia._guest.entrance import Entrance
 from remotemedia._guest.faults import Fault
 from remotemedia._guest.modules import LoadedModules
 from remotemedia._guest.notes import PROCESS, caller_of
 from remotemedia._guest.spec import NodeSpec, SessionSpec
 from remotemedia._guest.streams import END, LazyLoop
-from remotemedia._guest.surroundings import Process
 from remotemedia._guest.warned import pass_all
 
 OUTPUT = 1
@@ -53,7 +53,6 @@ class Guest:
         self._meter = meter
         self._running = output.Running()
         self._output = output.OutputCapture(self._running, send)
-        self._process = Process()
         self.loop = LazyLoop()
         self._stages: dict[int, list[Caller]] = {}
         # The open call of each stage, or None. Keys are never removed, since dicts of RustPython
@@ -64,6 +63,7 @@ class Guest:
         # The memory of large arrays, which the caller lends to this session.
         self._buffers: list[weakref.ref[Any]] = []
         self._modules = modules.at_start or LoadedModules()
+        self._entrance = Entrance(self._modules, self._output)
         # Names of the rows of `hygiene` whose changes could not be undone after a session.
         self._left: list[str] = []
         # Not with the first session, which waits for it.
@@ -80,17 +80,7 @@ class Guest:
             Fault: the first failure. Nodes that were initialized before it have been cleaned up, in
                 the same order.
         """
-        process.state.repair(self._left)
-        interrupts.forget()
-        changed = self._modules.changed()
-        if changed is not None:
-            raise Fault("stale", "", ImportError(f"{changed} has changed since it was loaded"))
-        if self._left:  # the orchestrator does not know: it received no `Closed` message
-            raise Fault("stale", "", RuntimeError(f"still changed: {', '.join(self._left)}"))
-        self._output.attach()
-        process.state.begin()
-        if spec.surroundings is not None:
-            self._process.enter(spec.surroundings)
+        self._entrance.enter(spec.surroundings, self._left)
         self._left = ["interpreter"]  # if anything but a node fails from here on
         made: list[Caller] = []
         initialized: list[Caller] = []
@@ -361,12 +351,12 @@ class Guest:
             For each changed node its `state.Change`; the `facts` of each failed `cleanup`; and the
             result of `hygiene.Table.put_back`.
         """
-        process.state.repair()
-        self._left = ["interpreter"]
-        for stage in list(self._stages):
-            self.abort(stage)
-        failures = saving.clean_up(self._callers())
         try:
+            process.state.repair()
+            self._left = ["interpreter"]
+            for stage in list(self._stages):
+                self.abort(stage)
+            failures = saving.clean_up(self._callers())
             states = [] if self._snapshots is None else self._snapshots.changes()
         finally:
             self._modules.note()
@@ -378,7 +368,9 @@ class Guest:
         return self._modules.take_fresh()
 
     def _forget(self) -> None:
+        process.calm()
         process.state.repair()
+        self._entrance.is_first = False
         self._stages, self._calls, self._snapshots = {}, {}, None
         with contextlib.suppress(BaseException):  # errors of background tasks are dropped
             self.loop.close()

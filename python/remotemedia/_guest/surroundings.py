@@ -52,12 +52,14 @@ class Process:
     """Applies the settings of each session to this process."""
 
     def __init__(self) -> None:
+        self._search_path = sys.path
         self._own_path = list(sys.path)
-        self._environ = os.environ
+        self._environ, self._environb = os.environ, os.environb
         self._added = _added_variables()
         self._own_umask = os.umask(0)
         os.umask(self._own_umask)
         self._loaded_from = resolution.at_start or resolution.LoadedFrom()
+        self._zone = _zone()
         self._last_path: tuple[list[bytes], bool] | None = None
         self._path: list[str] = []
 
@@ -72,8 +74,10 @@ class Process:
         moved = self._loaded_from.conflict(sys.path)
         if moved is not None:
             raise Fault("conflict", "", ImportError(moved))
-        os.environ = self._environ  # noqa: B003  (a node may have put another object there)
+        # A node may have put other objects there.
+        os.environ, os.environb = self._environ, self._environb
         set_environment(self._with_added(wanted.environment), wanted.present)
+        self._zone = followed_zone(self._zone)
         sys.argv = [os.fsdecode(argument) for argument in wanted.argv]
         os.umask(self._own_umask if wanted.umask is None else wanted.umask)
 
@@ -88,6 +92,7 @@ class Process:
             path = [os.fsdecode(entry) for entry in theirs]
             self._path = merged(self._own_path, path, is_complete)
             self._last_path = theirs, is_complete
+        sys.path = self._search_path  # a node may have put another list there
         sys.path[:] = self._path
         importlib.invalidate_caches()  # modules may have been written since the last session
 
@@ -145,7 +150,6 @@ def set_environment(wanted: bytes, present: bytes | None) -> None:
     if present is None and len(os.environ) == wanted.count(b"\0"):
         return
     variables, before = _parsed(wanted), _parsed(wanted if present is None else present)
-    zone = before.get(b"TZ"), os.environb.get(b"TZ")
     for name in {*before, *os.environb} - variables.keys():
         with contextlib.suppress(KeyError):
             del os.environb[name]
@@ -155,8 +159,23 @@ def set_environment(wanted: bytes, present: bytes | None) -> None:
         if before.get(name) != value or os.environb.get(name) != value:
             with contextlib.suppress(OSError, ValueError):  # names that Python cannot set
                 os.environb[name] = value
-    if zone != (variables.get(b"TZ"),) * 2 and hasattr(time, "tzset"):
+
+
+_Zone = tuple[bytes | None, tuple[str, str], int]
+
+
+def _zone() -> _Zone:
+    """The time zone: the variable, and what `time` has made of it."""
+    return os.environb.get(b"TZ"), time.tzname, time.timezone
+
+
+def followed_zone(last: _Zone) -> _Zone:
+    """Have `time` follow the variable `TZ` if that or the zone of `time` has changed. Returns the
+    zone as it is now.
+    """
+    if _zone() != last and hasattr(time, "tzset"):
         time.tzset()
+    return _zone()
 
 
 def _parsed(environment: bytes) -> dict[bytes, bytes]:

@@ -20,8 +20,10 @@ from saved_nodes import (
     CannotRestore,
     CannotSave,
     Chatty,
+    DiesSaving,
     Doubles,
     OwnCheckpoint,
+    RestoresSlowly,
     SavesLambda,
     StreamedSums,
     Sums,
@@ -189,6 +191,63 @@ def test_a_restore_that_raises_is_one_error_with_its_name(program: str, tmp_path
             with pytest.raises(NodeError, match="version 2") as failed:
                 session.process(3)
             assert failed.value.operation == "restore"
+
+
+@each
+def test_a_state_that_can_never_be_restored_is_given_up(program: str, tmp_path: Path) -> None:
+    # spec: CARD-08, DSG-15
+    with runtime(program, ONE) as where:
+        node = CannotRestore(str(tmp_path), {3: 1}, checkpoint_every=1)
+        with Pipeline(node, runtime=where).session() as session:
+            session.process(1)
+            for _ in range(4):
+                with pytest.raises(NodeError, match="version 2"):
+                    session.process(3)
+            assert [session.process(value) for value in (1, 2)] == [[1], [3]]
+
+
+@each
+def test_an_item_whose_time_is_over_before_its_next_try_is_an_error(
+    program: str, tmp_path: Path
+) -> None:
+    # spec: CARD-08, IOP-25: each item has outputs or an error.
+    with runtime(program, ONE) as where:
+        node = RestoresSlowly(
+            str(tmp_path),
+            {3: 1},
+            how="hang",
+            checkpoint_every=1,
+            timeout_ms=1500,
+            deadline_ms=2200,
+            retry=True,
+        )
+        with Pipeline(node, runtime=where).session() as session:
+            assert session.process(1) == [1]
+            with pytest.raises(NodeTimeout) as failed:
+                session.process(3)
+            assert failed.value.node_id == "RestoresSlowly_0"
+            assert session.process(4) == [5]
+
+
+@each
+@pytest.mark.parametrize("how", ["exit", "hang"])
+def test_a_checkpoint_that_ends_the_worker_does_so_now_and_then(
+    program: str, how: str, tmp_path: Path
+) -> None:
+    # spec: CARD-08: the items between two checkpoints are right.
+    with runtime(program, ONE) as where:
+        node = DiesSaving(str(tmp_path), how=how, checkpoint_every=4, timeout_ms=1000)
+        outputs = []
+        failures: list[NodeError] = []
+        with Pipeline(node, runtime=where).session() as session:
+            for _ in range(10):
+                try:
+                    outputs += session.process(1)
+                except NodeError as error:
+                    failures.append(error)
+        assert len(failures) <= 2
+        assert {error.operation for error in failures} <= {"checkpoint"}
+        assert outputs == [*range(1, 11 - len(failures))]
 
 
 @each

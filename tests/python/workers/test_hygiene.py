@@ -20,7 +20,7 @@ from remotemedia import NodeError, Pipeline, RunCancelled, Runtime
 from warm_nodes import FailsToStart, Finds
 
 INTERPRETERS = ["cpython", "rustpython"]
-ALLOWED = '[rustpython]\nmax = 1\nallow_modules = "os.fork, multiprocessing"\n'
+ALLOWED = '[rustpython]\nmax = 1\nallow_modules = "os.fork, multiprocessing, ctypes"\n'
 
 
 NOTHING: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
@@ -75,6 +75,8 @@ def test_everything_at_once_is_put_back(runtime: Runtime, interpreter: str) -> N
     everywhere = interpreter == "cpython"
     # Without those that take from the others what they need.
     alone = {"descriptors 0 to 2", "closed descriptors", "import finders", "resource limits"}
+    alone |= {"settings of streams", "modules that cannot be imported", "stand-ins for modules"}
+    alone |= {"attributes of sys", "search path that is no list", "search path deleted"}
     cases = [
         case
         for name, case in CASES.items()
@@ -97,6 +99,22 @@ def test_a_cancelled_session_leaves_nothing(runtime: Runtime, interpreter: str, 
     with contextlib.suppress(RunCancelled):
         session.close()
     assert run(runtime, case.look)[1] == expected
+
+
+STORM = """
+import signal
+def handler(*_): raise ValueError("the handler of a node")
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+"""
+
+
+def test_a_timer_whose_handler_raises_ends_with_its_session(runtime: Runtime) -> None:
+    """spec: CARD-02, CARD-03: it may raise anywhere, also while the session closes."""
+    for _ in range(10):
+        with contextlib.suppress(NodeError):
+            run(runtime, STORM)
+        assert run(runtime, "found = 1")[1] == 1
 
 
 @pytest.mark.parametrize("name", ["alarm", "threads", "recursion limit"])

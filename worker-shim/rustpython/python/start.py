@@ -72,7 +72,8 @@ def prepare_worker(recorder):
     if worker.ignores_interrupts():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # replaces the interpreter's own handler
     _start_programs_unblocked()
-    noted = process.prepare(recorder, worker.end_group, worker.glance)
+    attributes = worker.attributes, worker.put_back_attributes
+    noted = process.prepare(recorder, worker.end_group, worker.glance, attributes)
     faulthandler.register(signal.SIGIO, file=noted, all_threads=False)
     # The flight recorder's byte 48 says that the stack is complete.
     signal.signal(signal.SIGPWR, lambda *_: _interrupt(lambda: os.pwrite(noted, b"\1", 48)))

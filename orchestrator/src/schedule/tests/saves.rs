@@ -130,6 +130,41 @@ fn state_is_given_up_when_repeating_kills_again_and_again() {
 }
 
 #[test]
+fn a_worker_that_dies_while_it_saves_is_asked_again_after_more_calls() {
+    // spec: CARD-08
+    let now = Instant::now();
+    let mut core = saving(2, None);
+    process(&mut core, 1);
+    assert!(process(&mut core, 2).contains(&Action::Save(0)));
+    assert_eq!(die(&mut core, 0), [Action::Acquire(vec![0]), Action::Restoring(0, 2)]);
+    assert_eq!(reopen(&mut core, 0), [item(0, 1)]);
+    for (value, next) in [(1, vec![item(0, 2)]), (2, vec![])] {
+        core.handle(now, Event::Output(0, value + 100));
+        assert_eq!(core.handle(now, Event::Done(0)), next);
+    }
+    assert_eq!(process(&mut core, 3), [done(2)]);
+    assert_eq!(process(&mut core, 4), [Action::Save(0), done(3)]);
+}
+
+#[test]
+fn state_is_given_up_when_it_cannot_be_restored_again_and_again() {
+    // spec: CARD-08
+    let now = Instant::now();
+    let mut core = saving(1, None);
+    process(&mut core, 1);
+    core.handle(now, Event::Saved(0, true));
+    die(&mut core, 0);
+    for value in 2..6 {
+        let last = value == 5;
+        core.handle(now, Event::Granted(0));
+        let actions = core.handle(now, Event::OpenFailed(0));
+        assert_eq!(actions.contains(&Action::GiveUpState(0)), last);
+        core.handle(now, Event::Input(Some(value)));
+    }
+    assert_eq!(reopen(&mut core, 0), [item(0, 5)]);
+}
+
+#[test]
 fn one_node_that_cannot_save_makes_all_in_its_worker_lose_their_state() {
     let mut core = open(vec![stage(Some(0), 0, &[(1, 0)]), stage(Some(0), 1, &[])], 1);
     core.note(0, SAVED);

@@ -16,6 +16,7 @@ fn wanted(device: &str, place: u64) -> Wanted {
         interpreter: PathBuf::from("/usr/bin/python3"),
         options: Vec::new(),
         start_variables: vec![("CUDA_VISIBLE_DEVICES".into(), device.into())],
+        user: (0, 0),
         apart: None,
     };
     let start = Start::default();

@@ -19,7 +19,7 @@ use rustix::process::{Pid, PidfdFlags};
 
 use super::{Process, ProcessState, Spawned};
 use crate::error::StartError;
-use crate::worker::blackbox::{Blackbox, DESCRIPTOR_VARIABLE};
+use crate::worker::blackbox::{Blackbox, DESCRIPTOR_VARIABLE, above_standard_streams};
 use crate::worker::forks;
 use crate::worker::{Start, WorkerId, WorkerKey};
 
@@ -66,11 +66,12 @@ impl WorkerEnds {
         let refused = |action| move |source: std::io::Error| StartError::system(action, &source);
         let blackbox = Blackbox::new().map_err(refused("making its flight recorder"))?;
         let (link, input) = UnixStream::pair().map_err(refused("making its connection"))?;
+        let link = above_standard_streams(link.into()).map_err(refused("making its connection"))?;
         let pipe = || std::io::pipe().map_err(refused("making its output pipes"));
         let ((stdout, theirs_out), (stderr, theirs_err)) = (pipe()?, pipe()?);
         let outputs = [stdout.into(), stderr.into()];
         let theirs = [input.into(), theirs_out.into(), theirs_err.into()];
-        Ok((Self { link, outputs, blackbox, mark }, theirs))
+        Ok((Self { link: link.into(), outputs, blackbox, mark }, theirs))
     }
 
     /// Brings our parts together with the process that got the others: a child of this process, or of
@@ -127,6 +128,8 @@ pub fn spawn_zygote(
     let (kind, flags) = (SocketType::SEQPACKET, SocketFlags::CLOEXEC);
     let pair = socketpair(AddressFamily::UNIX, kind, flags, None);
     let (connection, input) = pair.map_err(|e| refused("making its connection")(e.into()))?;
+    let connection =
+        above_standard_streams(connection).map_err(refused("making its connection"))?;
     let pipe = || std::io::pipe().map_err(refused("making its output pipes"));
     let ((stdout, theirs_out), (stderr, theirs_err)) = (pipe()?, pipe()?);
     let mut command = command(key, start);

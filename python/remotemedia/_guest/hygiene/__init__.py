@@ -16,9 +16,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from remotemedia._guest.hygiene.row import Row
+from remotemedia._guest.hygiene.row import Attributes, Row
 
-__all__ = ["Glance", "Row", "Table", "rows_of_worker"]
+__all__ = ["Attributes", "Glance", "Row", "Table", "rows_of_worker"]
 
 Glance = Callable[[], Any]
 """`glance()` returns the state of all rows with `in_glance` as one value, to be compared with `==`;
@@ -134,17 +134,18 @@ def _is_put_back(row: Row, before: Any) -> bool:
         return False
 
 
-def rows_of_worker(recorder: int) -> list[Row]:
+def rows_of_worker(recorder: int, attributes: Attributes | None = None) -> list[Row]:
     """All rows. Timers come before signal handlers: a timer whose handler has been reset to the
     default may end the process.
 
     Args:
         recorder: descriptor that faulthandler writes to.
+        attributes: see `Attributes`; None leaves that row out.
     """
     from remotemedia._guest.hygiene import interpreter, libraries, loggers, streams, system
 
     return [
-        *system.rows(),
+        *system.rows(attributes),
         *streams.rows(),
         *interpreter.rows(recorder),
         *loggers.rows(),

@@ -5,15 +5,22 @@ from __future__ import annotations
 import builtins
 import faulthandler
 import gc
+import operator
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from remotemedia._guest import breakpoints, interrupts
 from remotemedia._guest.hygiene.row import Row, attributes, of_module
 
-_SYS_HOOKS = ("excepthook", "unraisablehook", "displayhook", "breakpointhook")
-_SYS_SWITCHES = ("tracebacklimit", "dont_write_bytecode", "pycache_prefix")
+_STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
+_SET_BY_SESSIONS = (*_STREAMS, "argv")
+"""Attributes of `sys` that have a row of their own, or are set when a session opens."""
+_MAIN = ("__main__", "__mp_main__")
+"""Names of stand-ins for the caller's script, which each session makes."""
+_BOTH = ("numpy",)
+"""Modules that workers import as they do those of the standard library."""
 
 
 def rows(recorder: int) -> list[Row]:
@@ -40,10 +47,16 @@ def rows(recorder: int) -> list[Row]:
         ),
         Row("switch interval", sys.getswitchinterval, sys.setswitchinterval),
         Row("stack size of threads", threading.stack_size, threading.stack_size),
-        attributes("hooks of sys", sys, _SYS_HOOKS),
+        # Before the finders, whose lists may have been replaced.
+        Row("attributes of sys", _attributes_of_sys, _put_back_attributes_of_sys),
+        Row("hooks of generators and coroutines", _coroutine_hooks, _put_back_coroutine_hooks),
+        Row("warnoptions", lambda: [*sys.warnoptions], _put_back_warnoptions),
+        _StandardModules().row(),
         Row("breakpoints", None, breakpoints.forget),
-        attributes("threading.excepthook", threading, ("excepthook",)),
-        attributes("switches of sys", sys, _SYS_SWITCHES),
+        attributes("threading.excepthook", threading, ("excepthook", "__excepthook__")),
+        Row(
+            "name of the thread", lambda: _main.name, lambda before: setattr(_main, "name", before)
+        ),
         Row("garbage collector", _collector, _put_back_collector),
         Row("faulthandler", None, watch_for_crashes),
         Row("import finders", _finders, _put_back_finders, _has_own_finders),
@@ -52,6 +65,107 @@ def rows(recorder: int) -> list[Row]:
     if hasattr(sys, "monitoring"):  # since Python 3.12
         found.append(Row("sys.monitoring", _monitoring_tools, _free_monitoring_tools))
     return found
+
+
+_main = threading.main_thread()
+
+
+def _attributes_of_sys() -> dict[str, Any]:
+    """What `sys` holds. Its lists and dicts are the same objects for the life of the process, and
+    their contents have rows of their own.
+    """
+    found = dict(vars(sys))
+    for name in _SET_BY_SESSIONS:
+        found.pop(name, None)
+    return found
+
+
+def _put_back_attributes_of_sys(before: dict[str, Any]) -> None:
+    now = vars(sys)
+    for name in now.keys() - before.keys() - {*_SET_BY_SESSIONS}:
+        del now[name]
+    now.update(before)
+
+
+def _coroutine_hooks() -> tuple[Any, ...]:
+    dlopen_flags = getattr(sys, "getdlopenflags", None)
+    return (
+        *sys.get_asyncgen_hooks(),
+        sys.get_coroutine_origin_tracking_depth(),
+        None if dlopen_flags is None else dlopen_flags(),
+    )
+
+
+def _put_back_coroutine_hooks(before: tuple[Any, ...]) -> None:
+    first_iteration, finalizer, depth, dlopen_flags = before
+    sys.set_asyncgen_hooks(first_iteration, finalizer)
+    sys.set_coroutine_origin_tracking_depth(depth)
+    if dlopen_flags is not None:
+        sys.setdlopenflags(dlopen_flags)
+
+
+def _put_back_warnoptions(before: list[str]) -> None:
+    sys.warnoptions[:] = before
+
+
+_Modules = tuple[tuple[str, ...], tuple[Any, ...], list[str]]
+"""Names of modules, the modules, and names of stand-ins."""
+
+
+class _StandardModules:
+    """The entries of `sys.modules` for modules of the standard library and numpy, and the names of
+    entries that stand in for one of them. Other entries are not compared: touching every module
+    would write to the memory that forked workers share.
+    """
+
+    def __init__(self) -> None:
+        self._modules = sys.modules
+        self._count = 0
+        self._names: tuple[str, ...] = ()
+        self._get: Callable[[dict[str, Any]], tuple[Any, ...]] = lambda _: ()
+        self._stand_ins: list[str] = []
+
+    def row(self) -> Row:
+        return Row("modules of the standard library", self._take, self._put_back, self._is_same)
+
+    def _take(self) -> _Modules:
+        found = self._modules
+        if len(found) != self._count:
+            names = [name for name in [*found] if _is_standard(name)]
+            self._stand_ins = [name for name in names if _stands_in(found[name])]
+            self._names = tuple(name for name in names if name not in self._stand_ins)
+            self._get = operator.itemgetter(*self._names)
+            self._count = len(found)
+        return self._names, self._get(found), self._stand_ins
+
+    @staticmethod
+    def _is_same(now: _Modules, before: _Modules) -> bool:
+        if now == before:
+            return True
+        modules = dict(zip(*now[:2], strict=True))
+        return now[2] == before[2] and all(
+            modules.get(name) is module for name, module in zip(*before[:2], strict=True)
+        )
+
+    def _put_back(self, before: _Modules) -> None:
+        names, modules, allowed = before
+        for name in self._stand_ins:
+            if name not in allowed:
+                self._modules.pop(name, None)
+        self._modules.update(zip(names, modules, strict=True))
+        self._count = 0
+
+
+def _is_standard(name: str) -> bool:
+    root = name.partition(".")[0]
+    return root not in _MAIN and (root in sys.stdlib_module_names or root in _BOTH)
+
+
+def _stands_in(module: Any) -> bool:
+    """Whether this cannot be a module that was imported: an object that a node has put into
+    `sys.modules`, or None, which makes an import fail.
+    """
+    return getattr(module, "__spec__", None) is None
 
 
 def _traces() -> tuple[Any, ...]:

@@ -33,7 +33,20 @@ _NUMPY_PRINTS = {
     "formatter": None,
     "floatmode": "maxprec",
     "legacy": False,
+    "override_repr": None,
 }
+_NUMPY_BUFFER = 8192
+"""Elements in the buffer of ufuncs."""
+_CSV_LIMIT = 128 << 10
+"""Longest field, in characters."""
+
+_DEFAULTS = (
+    ("tempfile: names", "tempfile", "template", "tmp"),
+    ("urllib opener", "urllib.request", "_opener", None),
+    ("gettext domain", "gettext", "_current_domain", "messages"),
+)
+"""Rows for what functions of a module set for the whole process, or users by custom: name, module,
+attribute and its value after the import."""
 
 
 def rows() -> list[Row]:
@@ -43,7 +56,11 @@ def rows() -> list[Row]:
             is_same=_has_contexts
         ),
         of_module("random", "random", None, None, _seed_random),
+        of_module(
+            "numpy: bit generator", "numpy.random", "MT19937", _generator, _put_back_generator
+        ),
         of_module("numpy.random", "numpy.random", None, None, _seed_numpy),
+        of_module("numpy: buffer size", "numpy", _NUMPY_BUFFER, _buffer, _put_back_buffer),
         of_module("numpy: error state", "numpy", (_NUMPY_ERRORS, None), _errors, _put_back_errors),
         of_module("numpy: print options", "numpy", _NUMPY_PRINTS, _prints, _put_back_prints),
         Row("locale", _locale, _put_back_locale),
@@ -58,11 +75,40 @@ def rows() -> list[Row]:
         # may name another.
         of_module("tempfile", "tempfile", None, lambda module: module.tempdir, _put_back_folder),
         of_module("asyncio policy", "asyncio.events", None, _policy, _put_back_policy),
+        of_module(
+            "csv",
+            "csv",
+            _CSV_LIMIT,
+            lambda csv: csv.field_size_limit(),
+            lambda csv, before: csv.field_size_limit(before),
+        ),
+        of_module("ssl", "ssl", True, _verifies, _verify),
+        *[_default(*each) for each in _DEFAULTS],
     ]
     if sys.implementation.name == "cpython":  # in other workers `policy` sets the start method
         name = "multiprocessing start method"
         found.append(of_module(name, "multiprocessing.context", None, _method, _put_back_method))
     return found
+
+
+def _default(name: str, module: str, attribute: str, fresh: Any) -> Row:
+    return of_module(
+        name,
+        module,
+        fresh,
+        lambda loaded: getattr(loaded, attribute, None),
+        lambda loaded, before: setattr(loaded, attribute, before),
+    )
+
+
+def _verifies(ssl: Any) -> bool:
+    """Whether HTTPS requests check certificates, as they do unless a node has switched that off."""
+    return ssl._create_default_https_context is ssl.create_default_context
+
+
+def _verify(ssl: Any, before: bool) -> None:
+    if before:
+        ssl._create_default_https_context = ssl.create_default_context
 
 
 def _seed_random(random: Any, _before: None) -> None:
@@ -73,6 +119,24 @@ def _seed_random(random: Any, _before: None) -> None:
 def _seed_numpy(random: Any, _before: None) -> None:
     """Seed at random with 16 bytes; `seed()` takes twenty times as long."""
     random.seed([*os.urandom(16)])
+
+
+def _generator(random: Any) -> str:
+    """The kind of bit generator behind the functions of `numpy.random`."""
+    found = getattr(random, "get_bit_generator", None)
+    return "MT19937" if found is None else type(found()).__name__
+
+
+def _put_back_generator(random: Any, before: str) -> None:
+    random.set_bit_generator(getattr(random, before)())
+
+
+def _buffer(numpy: Any) -> int:
+    return int(numpy.getbufsize())
+
+
+def _put_back_buffer(numpy: Any, before: int) -> None:
+    numpy.setbufsize(before)
 
 
 def _decimal(decimal: Any) -> tuple[Any, ...]:
@@ -125,7 +189,8 @@ def _prints(numpy: Any) -> dict[str, Any]:
 
 
 def _put_back_prints(numpy: Any, before: dict[str, Any]) -> None:
-    numpy.set_printoptions(**before)
+    known = numpy.get_printoptions()  # older versions have fewer
+    numpy.set_printoptions(**{name: before[name] for name in before if name in known})
 
 
 def _locale() -> str:
@@ -145,9 +210,15 @@ def _put_back_folder(tempfile: Any, before: str | None) -> None:
 
 
 def _policy(events: Any) -> Any:
-    """The event loop policy that a node has set; None for the interpreter's own policy."""
-    policy = getattr(events, "_event_loop_policy", None)
-    return None if type(policy).__module__ == "asyncio.unix_events" else policy
+    """The event loop policy that a node has set, or to which it has given an event loop; None for
+    one as `asyncio` makes it.
+    """
+    policy: Any = getattr(events, "_event_loop_policy", None)
+    if type(policy).__module__ != "asyncio.unix_events":
+        return policy
+    own = policy._local
+    has_been_set = getattr(own, "_loop", None) is not None or getattr(own, "_set_called", False)
+    return policy if has_been_set else None
 
 
 def _put_back_policy(events: Any, before: Any) -> None:

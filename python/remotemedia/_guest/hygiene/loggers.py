@@ -10,7 +10,21 @@ from remotemedia._guest.hygiene.row import Row, attributes
 
 _State = tuple[int, bool, bool, tuple[Any, ...], tuple[Any, ...]]
 
-_MODULE = ("lastResort", "raiseExceptions", "_loggerClass", "_logRecordFactory")
+_MODULE = (
+    "lastResort",
+    "raiseExceptions",
+    "_loggerClass",
+    "_logRecordFactory",
+    "root",
+    "_srcfile",
+    "logThreads",
+    "logMultiprocessing",
+    "logProcesses",
+    "logAsyncioTasks",
+)
+_MANAGER = ("loggerClass", "logRecordFactory")
+_LEVELS: Any = (vars(logging)["_levelToName"], vars(logging)["_nameToLevel"])
+"""Both directions of the names of levels."""
 
 
 def rows() -> list[Row]:
@@ -28,9 +42,17 @@ def rows() -> list[Row]:
         Row("logging: loggers", _loggers, _put_back_loggers),
         Row("logging: disable", lambda: logging.root.manager.disable, logging.disable),
         attributes("logging: defaults", logging, _MODULE),
+        attributes("logging: defaults of its manager", logging.root.manager, _MANAGER),
+        Row("logging: names of levels", lambda: [dict(each) for each in _LEVELS], _put_back_levels),
         attributes("warnings: hooks", warnings, ("showwarning", "formatwarning")),
         Row("warnings: filters", lambda: tuple(warnings.filters), put_back_filters),
     ]
+
+
+def _put_back_levels(before: list[dict[Any, Any]]) -> None:
+    for found, own in zip(_LEVELS, before, strict=True):
+        found.clear()
+        found.update(own)
 
 
 def _captures() -> bool:

@@ -6,6 +6,10 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+Attributes = tuple[Callable[[], list[int]], Callable[[list[int]], object]]
+"""Two functions: one returns what `prctl` tells about this process, as numbers, and the other sets
+it."""
+
 
 def cannot(_before: Any) -> None:
     """Do nothing: a change of this state cannot be undone, so the worker is replaced."""
@@ -48,18 +52,21 @@ class Row(NamedTuple):
         return self.is_same(self.now(), before)
 
 
+_MISSING = object()
+
+
 def attributes(name: str, owner: Any, names: tuple[str, ...]) -> Row:
     """A row for attributes of a module; each of them may be missing."""
     found = vars(owner).get
 
     def take() -> list[Any]:
-        return [found(each) for each in names]
+        return [found(each, _MISSING) for each in names]
 
     def put_back(before: list[Any]) -> None:
         for each, value in zip(names, before, strict=True):
-            if value is not None:
+            if value is not _MISSING:
                 setattr(owner, each, value)
-            elif found(each) is not None:
+            elif found(each, _MISSING) is not _MISSING:
                 delattr(owner, each)
 
     return Row(name, take, put_back)

@@ -40,6 +40,7 @@ class _Objects:
     def __init__(self) -> None:
         self._found = vars(sys).get
         self._own = {name: getattr(sys, name) for name in _OBJECTS}
+        self._settings = {name: _settings(stream) for name, stream in self._own.items()}
 
     def take(self) -> bool:
         """Whether all streams are in place and open. Raises if one is detached from its buffer."""
@@ -48,6 +49,8 @@ class _Objects:
             return False
         for name, stream in own.items():
             if self._found(name) is not stream or (stream is not None and stream.closed):
+                return False
+            if _settings(stream) != self._settings[name]:
                 return False
         return True
 
@@ -63,8 +66,23 @@ class _Objects:
                     errors="backslashreplace" if descriptor == 2 else "surrogateescape",
                     closefd=False,
                 )
+                self._settings[name] = _settings(self._own[name])
+            elif _settings(stream) != self._settings[name]:
+                encoding, errors, is_buffered, writes_through = self._settings[name]
+                stream.reconfigure(
+                    encoding=encoding,
+                    errors=errors,
+                    line_buffering=is_buffered,
+                    write_through=writes_through,
+                )
             setattr(sys, name, self._own[name])
         sys.stdin = self._own["__stdin__"]
+
+
+def _settings(stream: Any) -> tuple[Any, ...]:
+    """What `reconfigure` may have changed."""
+    names = ("encoding", "errors", "line_buffering", "write_through")
+    return tuple([getattr(stream, name, None) for name in names])
 
 
 def _is_open(stream: Any) -> bool:

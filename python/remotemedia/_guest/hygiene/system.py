@@ -11,7 +11,7 @@ import threading
 import time
 from typing import Any
 
-from remotemedia._guest.hygiene.row import Row
+from remotemedia._guest.hygiene.row import Attributes, Row
 
 _GRACE = 0.03
 """Seconds for which threads and child processes are awaited. Some are about to end, such as those
@@ -28,9 +28,14 @@ _SIGNAL: Any = getattr(signal, "_signal", signal)
 """The C module behind `signal`. The wrappers in `signal` make enums and take ten times as long."""
 
 
-def rows() -> list[Row]:
-    """The rows of this module."""
+def rows(attributes: Attributes | None = None) -> list[Row]:
+    """The rows of this module.
+
+    Args:
+        attributes: see `rows_of_worker`.
+    """
     return [
+        *([] if attributes is None else [Row("attributes of the process", *attributes)]),
         Row("timers", _timers, _stop_timers),
         Row("signal handlers", _handlers, _put_back_handlers),
         Row("wake-up descriptor of signals", None, lambda _: signal.set_wakeup_fd(-1)),
@@ -50,6 +55,8 @@ def rows() -> list[Row]:
         ),
         Row("scheduling policy", _policy, _put_back_policy),
         Row("user and group", _identity, _put_back_identity, in_glance=True),
+        Row("supplementary groups", os.getgroups, os.setgroups),
+        Row("root folder", _root),
         Row("process group", os.getpgrp, lambda pgid: os.setpgid(0, pgid), in_glance=True),
         Row("threads", _threads, _await_threads, set.issubset),
         Row("child processes", _children, _await_children, set.issubset, in_glance=True),
@@ -163,6 +170,12 @@ def _put_back_identity(before: tuple[tuple[int, int, int], tuple[int, int, int]]
     users, groups = before
     os.setresuid(*users)  # first: this user may be allowed to change the group
     os.setresgid(*groups)
+
+
+def _root() -> tuple[int, int]:
+    """The root folder, which `os.chroot` changes, as its device and inode."""
+    found = os.stat("/")  # noqa: PTH116  (workers start without pathlib)
+    return found.st_dev, found.st_ino
 
 
 def _threads() -> set[threading.Thread]:

@@ -33,7 +33,7 @@ mod native {
     use ipc_protocol::FromWorker;
     use ipc_protocol::from_worker::{LogRecord, SourceLine};
     use rustpython_vm::builtins::PyTupleRef;
-    use rustpython_vm::{FromArgs, PyResult, VirtualMachine};
+    use rustpython_vm::{FromArgs, PyObjectRef, PyResult, VirtualMachine};
     use worker_shim::blackbox::Operation;
 
     use super::metered;
@@ -72,6 +72,21 @@ mod native {
     #[pyfunction]
     fn glance() -> Vec<u8> {
         worker_shim::kernel_state::glance()
+    }
+
+    /// See `Attributes` in `remotemedia._guest.hygiene.system`.
+    #[pyfunction]
+    fn attributes(vm: &VirtualMachine) -> PyObjectRef {
+        let numbers = worker_shim::kernel_state::attributes();
+        vm.ctx.new_list(numbers.map(|number| vm.ctx.new_int(number).into()).to_vec()).into()
+    }
+
+    /// The other function of that pair.
+    #[pyfunction]
+    fn put_back_attributes(before: Vec<i64>) {
+        if let Ok(before) = before.try_into() {
+            worker_shim::kernel_state::put_back_attributes(before);
+        }
     }
 
     #[pyfunction]
