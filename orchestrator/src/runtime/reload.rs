@@ -134,6 +134,12 @@ fn stamp(file: &PathBuf) -> Stamp {
     Some((data.dev(), data.ino(), data.len(), data.modified().ok()))
 }
 
+/// Whether a file has become empty: who writes it in place empties it first, and is not done.
+fn is_being_written(now: &Stamp, known: &Stamp) -> bool {
+    let is_empty = |stamp: &Stamp| stamp.is_some_and(|(_, _, length, _)| length == 0);
+    is_empty(now) && !is_empty(known)
+}
+
 /// Has the runtime read its files again when one of them changes. Their folders are watched, because
 /// editors put a new file into the place of the old one, and others exchange a link. Events come also
 /// from reading, so the files are looked at.
@@ -145,6 +151,9 @@ fn watch(
     let mut known: Vec<Stamp> = files.iter().map(stamp).collect();
     let mut watcher = new_debouncer(QUIET, move |_: DebounceEventResult| {
         let now: Vec<Stamp> = watched.iter().map(stamp).collect();
+        if now.iter().zip(&known).any(|(now, known)| is_being_written(now, known)) {
+            return;
+        }
         let has_changed = known != now;
         known = now;
         if let Some(runtime) = runtime.upgrade().filter(|_| has_changed) {

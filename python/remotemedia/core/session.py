@@ -98,28 +98,33 @@ class Session:
             execution = self._opened()
             self._refuse_while_live()
             self._input_is_open = True
-            if due is None:
+            if due is None and self._concealment is None:
                 return session_result(execution.process(item), execution.plan.sinks)
             return self._process_until(execution, item, due, late)
         finally:
             self._turn.release()
 
     def _process_until(
-        self, execution: Execution, item: Any, due: float, late: Literal["wait", "drop", "conceal"]
+        self,
+        execution: Execution,
+        item: Any,
+        due: float | None,
+        late: Literal["wait", "drop", "conceal"],
     ) -> Any:
         if late not in ("wait", "drop", "conceal"):
             raise PipelineError(f'late is "wait", "drop" or "conceal", not {late!r}')
-        if late == "wait":
-            pairs = execution.process(item)
-            if time.monotonic() > due:
+        if late == "conceal" and self._concealment is None:
+            from remotemedia.core.concealment import Concealment
+
+            self._concealment = Concealment()
+        if due is None or late == "wait":
+            pairs, is_done = execution.process(item), True
+            if due is not None and time.monotonic() > due:
                 execution.count_late()
         else:
             pairs, is_done = execution.process_until(item, due)
-            if late == "conceal":
-                from remotemedia.core.concealment import Concealment
-
-                self._concealment = self._concealment or Concealment()
-                pairs = self._concealment.completed(pairs, is_done)
+        if self._concealment is not None and (is_done or late == "conceal"):
+            pairs = self._concealment.completed(pairs, is_done)
         return session_result(pairs, execution.plan.sinks)
 
     def flush(self) -> Any:

@@ -63,7 +63,7 @@ def heap_bytes() -> int:
 
 
 def assert_leaves_nothing(call: Callable[[], object], calls: int) -> None:
-    for _ in range(calls // 10):  # fills caches and free lists
+    for _ in range(max(500, calls // 10)):  # fills caches and free lists
         call()
     gc.collect()
     tracked, blocks, heap = len(gc.get_objects()), sys.getallocatedblocks(), heap_bytes()

@@ -190,6 +190,10 @@ def test_a_watched_file_is_followed_and_one_with_an_error_is_not(tmp_path: Path)
         assert program.stdout.readline() == "ready\n"
         path.write_text("[config]\nwatch = true\n[workers]\nmax = 5\n")
         assert program.stdout.readline() == "5\n"
+        path.write_text("")  # as who writes it slowly
+        time.sleep(0.5)
+        path.write_text("[config]\nwatch = true\n[workers]\nmax = 6\n")
+        assert program.stdout.readline() == "6\n", "an empty file is being written"
         path.write_text("[config]\nwatch = true\n[workers]\nmaxx = 5\n")
         replaced = tmp_path / "new.toml"
         replaced.write_text("[config]\nwatch = true\n[workers]\nmax = 7\n")
