@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 
 use super::{StageId, Work};
 
-/// Deaths in a row while calls are repeated, after which the state is given up.
+/// Deaths in a row while calls are repeated, after which the state is given up; while it is saved, after
+/// which it counts as state that cannot be saved.
 const MOST_DEATHS: u32 = 3;
 /// If saving fails, calls are kept until there are this many times as many as between two saves.
 const PATIENCE: usize = 8;
@@ -39,6 +40,8 @@ pub(super) struct History<T> {
     replay: VecDeque<Past<T>>,
     /// A worker that was to get the saved state has not got it yet.
     is_restoring: bool,
+    /// Deaths in a row while the state was being saved.
+    saving_deaths: u32,
     /// Deaths and failed openings in a row while something was to be restored or repeated.
     deaths: u32,
 }
@@ -55,6 +58,7 @@ impl<T: Clone> History<T> {
             has_failed: false,
             replay,
             is_restoring: false,
+            saving_deaths: 0,
             deaths: 0,
         }
     }
@@ -105,7 +109,9 @@ impl<T: Clone> History<T> {
             return;
         }
         if is_saved {
+            // The worker has restored its state and repeated all calls.
             self.calls.clear();
+            (self.deaths, self.saving_deaths) = (0, 0);
         }
         self.has_failed = !is_saved;
         self.next = self.every.unwrap_or_default() + if is_saved { 0 } else { self.calls.len() };
@@ -122,7 +128,10 @@ impl<T: Clone> History<T> {
         let rest = std::mem::take(&mut self.replay);
         self.replay = self.calls.drain(..).chain(rest).collect();
         self.is_restoring = true;
-        self.has_failed |= has_died_saving;
+        if has_died_saving {
+            self.saving_deaths += 1;
+            self.has_failed |= self.saving_deaths > MOST_DEATHS;
+        }
         // Saving is tried again after some more calls, so that the next worker does not die at once.
         self.next = every + if has_died_saving { self.replay.len() } else { 0 };
         Some(self.replay.len())
