@@ -100,7 +100,7 @@ def steps_to_failure(
     try:
         failed = _count(data, buffers, finder)
         return None if failed is None else _steps(*_parts(data, failed))
-    except Exception:  # an unusual pickle; the error is told without the part
+    except Exception:  # an unusual pickle; the error then names no part
         return None
 
 

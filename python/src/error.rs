@@ -284,13 +284,12 @@ fn node_error(py: Python<'_>, failure: &NodeFailure) -> PyResult<PyErr> {
     };
     let error = exception(py, class, &failure.to_string(), &fields)?;
     if !failure.described.is_empty() {
-        let exceptions = py.import("remotemedia._exceptions")?;
-        let cause = exceptions.call_method1("restored", (&failure.described,))?;
+        let restored = py.import("remotemedia._exceptions")?.getattr("restored")?;
+        let cause = restored.call1((&failure.described,))?;
         if !cause.is_none() {
             error.value(py).setattr("__cause__", cause)?;
         }
     }
-    // For captures.
     match &failure.kept {
         None => {}
         Some(Kept::Note(path)) => error.value(py).setattr("_note", path)?,

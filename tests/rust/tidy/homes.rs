@@ -108,6 +108,7 @@ const PYTHON: &[Rule] = &[
             ("python/remotemedia/_plain.py", "pickles of plain values"),
             ("python/remotemedia/_tokens.py", "says which reference is lost"),
             ("python/remotemedia/_changes.py", "digests of values; nothing is loaded"),
+            ("python/remotemedia/_unopened.py", "finds the part of a pickle that fails to load"),
         ],
     },
     Rule {
