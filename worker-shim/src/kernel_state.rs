@@ -123,13 +123,11 @@ pub fn put_back_attributes(before: [i64; 9]) {
 
 /// The name of a thread, which has 15 bytes at most.
 fn packed(name: &[u8]) -> [i64; 2] {
-    let mut bytes = [0; 16];
-    for (to, from) in bytes.iter_mut().zip(name) {
+    let mut halves = [[0; 8]; 2];
+    for (to, from) in halves.as_flattened_mut().iter_mut().zip(name) {
         *to = *from;
     }
-    let number = u128::from_le_bytes(bytes);
-    let half = |at: u32| (number >> at) as u64;
-    [half(0).cast_signed(), half(64).cast_signed()]
+    halves.map(i64::from_le_bytes)
 }
 
 fn unpacked([begin, end]: [i64; 2]) -> Result<CString, NulError> {

@@ -199,7 +199,7 @@ fn hear_open_failure(
     // Without a node the worker itself may be the cause.
     let returned = Returned::idle(!failed.fault.node_id.is_empty());
     let error = Error::Node(Box::new(noted(shell, slot, failed)));
-    shell.give_up_opening(slot, error, returned)
+    shell.cannot_open(slot, error, returned)
 }
 
 /// Returns a worker that cannot host the nodes. `is_conflict`: their modules lie elsewhere for another

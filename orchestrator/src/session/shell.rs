@@ -244,14 +244,9 @@ impl Shell {
     }
 
     /// The nodes of a slot cannot be made: its worker goes back to the pool.
-    pub(super) fn give_up_opening(
-        &mut self,
-        slot: SlotId,
-        error: Error,
-        returned: Returned,
-    ) -> Event<Value> {
+    pub(super) fn cannot_open(&mut self, slot: SlotId, error: Error, to: Returned) -> Event<Value> {
         self.fail_to_open(slot, error);
-        self.workers.give_back(slot, returned);
+        self.workers.give_back(slot, to);
         Event::OpenFailed(slot)
     }
 
@@ -266,7 +261,7 @@ impl Shell {
         let stages = self.layout.stages_in(of);
         let message = match self.outfit.open_message(&self.layout.plan, &stages, pool, worker) {
             Ok(message) => OpenSession { saved: self.saved.of(of), ..message },
-            Err(error) => return vec![self.give_up_opening(slot, error, Returned::Reusable)],
+            Err(error) => return vec![self.cannot_open(slot, error, Returned::Reusable)],
         };
         self.journal.notice(self.workers.slot_mut(slot).limit(self.layout.limits_of(of)));
         self.workers.slot_mut(slot).seats = self.layout.seats(&stages);
@@ -283,7 +278,7 @@ impl Shell {
                 let source = std::io::Error::other(error.to_string());
                 let error = Error::Os { action: "sending the nodes to a worker", source };
                 self.workers.kill(slot);
-                vec![self.give_up_opening(slot, error, Returned::Reusable)]
+                vec![self.cannot_open(slot, error, Returned::Reusable)]
             }
         }
     }
