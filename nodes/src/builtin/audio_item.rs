@@ -205,6 +205,17 @@ const MAX_CHANNELS: i64 = 256;
 /// The array is of another shape or dtype than audio has, has no channel or more than 256, or a
 /// sample that no sound has.
 pub(crate) fn planes(array: &Array) -> Result<Planes<'_>, NodeError> {
+    let planes = unheard_planes(array)?;
+    check_sound(&planes)?;
+    Ok(planes)
+}
+
+/// As [`planes`], for nodes that look at the samples when these are in the cache anyway
+/// ([`are_sound`]).
+///
+/// # Errors
+/// As [`planes`] has them of the array's shape and dtype.
+pub(crate) fn unheard_planes(array: &Array) -> Result<Planes<'_>, NodeError> {
     let planes = Planes::of(array)?;
     if planes.channels.to_i64().is_none_or(|channels| !(1..=MAX_CHANNELS).contains(&channels)) {
         return Err(NodeErrorKind::BadShape {
@@ -214,18 +225,29 @@ pub(crate) fn planes(array: &Array) -> Result<Planes<'_>, NodeError> {
         }
         .into());
     }
+    Ok(planes)
+}
+
+/// # Errors
+/// The first sample that no sound has.
+pub(crate) fn check_sound(planes: &Planes<'_>) -> Result<(), NodeError> {
     for (channel, plane) in planes.iter().enumerate() {
         // A fast pass over all samples; the position is searched for only when one is wrong.
-        if !lanes::with_vectors(AreSound(plane)) {
+        if !are_sound(plane) {
             let found = plane.iter().enumerate().find(|(_, sample)| !is_sound(**sample));
             let (at, sample) = found.map_or((0, f32::NAN), |(at, sample)| (at, *sample));
             return Err(NodeErrorKind::NotSound { channel, at, sample, limit: LOUDEST }.into());
         }
     }
-    Ok(planes)
+    Ok(())
 }
 
-/// Whether all samples are sound, without a decision at each.
+/// Whether all samples are finite, and at most 1e10.
+pub(crate) fn are_sound(samples: &[f32]) -> bool {
+    lanes::with_vectors(AreSound(samples))
+}
+
+/// [`are_sound`], without a decision at each sample.
 struct AreSound<'a>(&'a [f32]);
 
 impl WithSimd for AreSound<'_> {

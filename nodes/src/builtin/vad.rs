@@ -81,11 +81,20 @@ impl Node for Vad {
     fn process(&mut self, input: Value, emit: Emit<'_>) -> Result<(), NodeError> {
         let item = AudioItem::take(input)?;
         let rate_hz = self.bare_rate.of(&item);
-        let planes = audio_item::planes(&item.array)?;
+        // A stream must not hear what it refuses; a recording is looked at piece by piece as it is
+        // measured, which reads it from memory once less.
+        let looks_later = !self.is_streaming && matches!(self.plan, Plan::Energy(_));
+        let planes = match looks_later {
+            true => audio_item::unheard_planes(&item.array)?,
+            false => audio_item::planes(&item.array)?,
+        };
         let channels = planes.channels;
         let mut detector = self.detector(rate_hz, channels)?;
         let begin = detector.taken();
         let mut found = detector.push(&planes);
+        if !detector.are_sound() {
+            audio_item::check_sound(&planes)?;
+        }
         let empty_shape = if planes.flat { vec![0] } else { vec![channels as u64, 0] };
         let in_piece = (begin, begin + planes.samples as u64);
         drop(planes);

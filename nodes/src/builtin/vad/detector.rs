@@ -108,6 +108,14 @@ impl Detector {
         }
     }
 
+    /// Whether all samples so far were ones that sound has, as far as the detector looks at that.
+    pub(super) fn are_sound(&self) -> bool {
+        match self {
+            Self::Energy(detector) => detector.are_sound(),
+            Self::Scored(_) => true,
+        }
+    }
+
     /// Takes a piece of the stream; returns the segments that no later audio can change.
     pub(super) fn push(&mut self, piece: &Planes<'_>) -> Vec<Segment> {
         match self {

@@ -47,9 +47,17 @@ impl EnergyDetector {
         self.analyzer.taken()
     }
 
+    /// Whether all samples so far were ones that sound has.
+    pub(super) fn are_sound(&self) -> bool {
+        self.analyzer.are_sound()
+    }
+
     /// Takes a piece of the stream; returns the segments that no later audio can change.
     pub(super) fn push(&mut self, piece: &Planes<'_>) -> Vec<Segment> {
         self.analyzer.push(piece, &mut self.frames);
+        if !self.are_sound() {
+            return Vec::new();
+        }
         let end = self.first + self.frames.len();
         // Looking takes time, so it is done every 100 ms at most, and not amid speech.
         let horizon = end.saturating_sub(self.settings.min_silence_frames + SETTLING_FRAMES);

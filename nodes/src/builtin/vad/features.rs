@@ -8,6 +8,7 @@ use super::blocks::mean_square;
 pub(super) use super::spectra::BANDS;
 use super::spectra::{Spectra, Spectrum};
 use super::texture::{RESEMBLANCES, Texture};
+use crate::builtin::audio_item;
 use crate::builtin::samples::Planes;
 use crate::lanes::{self, MOST_LANES};
 
@@ -49,6 +50,7 @@ pub(super) struct Analyzer {
     taken: u64,
     /// Number of frames completed so far.
     frames: u64,
+    are_sound: bool,
 }
 
 impl Analyzer {
@@ -65,6 +67,7 @@ impl Analyzer {
             begin: 0,
             taken: 0,
             frames: 0,
+            are_sound: true,
         }
     }
 
@@ -87,6 +90,11 @@ impl Analyzer {
         self.recent.len()
     }
 
+    /// Whether all samples so far were ones that sound has. If not, no frame says anything.
+    pub(super) fn are_sound(&self) -> bool {
+        self.are_sound
+    }
+
     /// Samples per channel so far.
     pub(super) fn taken(&self) -> u64 {
         self.taken
@@ -103,6 +111,7 @@ impl Analyzer {
             let wanted = end.saturating_sub(self.taken).to_usize().unwrap_or(usize::MAX);
             let next = at.saturating_add(wanted.max(1)).min(piece.samples);
             for (recent, plane) in self.recent.iter_mut().zip(piece.iter()) {
+                self.are_sound &= audio_item::are_sound(&plane[at..next]);
                 recent.extend_from_slice(&plane[at..next]);
             }
             self.taken += (next - at) as u64;

@@ -4,12 +4,10 @@ use pulp::{Simd, WithSimd};
 
 use crate::lanes;
 
-/// So many values are left to a search one by one.
-const FEW: usize = 16;
-/// Distance in bits to the first guesses: a quarter of the number.
-const NEAR: u32 = 1 << 21;
-/// Values that are looked at together.
-const CHUNK: usize = 16;
+/// Distances in bits from the first guess to the next ones: 1/16 and 1/4 of the number.
+const NEAR: [u32; 2] = [1 << 19, 1 << 21];
+/// From this guess on each one halves what is left: among equal values the counts say nothing.
+const HALVED_FROM: usize = 12;
 
 /// The value that has `rank` others before it when they are in order. Values are positive or 0, and there
 /// are more than `rank`. Where it is about `near`, less is counted.
@@ -29,50 +27,65 @@ impl WithSimd for Search<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> f32 {
-        by_counting(self.values, self.rank, self.near)
+        // The bits of positive numbers are in the order of the numbers.
+        let bits = bytemuck::cast_slice(self.values);
+        f32::from_bits(by_counting(bits, self.rank, self.near.to_bits()))
     }
 }
 
-/// The bits of positive numbers are in the order of the numbers.
 #[inline(always)]
-fn by_counting(values: &[f32], rank: usize, near: f32) -> f32 {
+fn by_counting(values: &[u32], rank: usize, near: u32) -> u32 {
     // What is sought is not below `low`, and below `high`, as are so many values.
     let (mut low, mut high) = (0, f32::INFINITY.to_bits() + 1);
     let (mut below_low, mut below_high) = (0, values.len());
-    let near = near.to_bits();
-    let mut guesses = [near.saturating_sub(NEAR), near.saturating_add(NEAR)].into_iter();
-    while below_high - below_low > FEW && high - low > 1 {
-        let guess = guesses.next().filter(|guess| (low + 1..high).contains(guess));
-        let middle = guess.unwrap_or(low + (high - low) / 2);
-        let below = below(values, f32::from_bits(middle));
-        if below <= rank {
-            (low, below_low) = (middle, below);
-        } else {
-            (high, below_high) = (middle, below);
+    let mut guesses = 0;
+    while high - low > 1 {
+        let guess = match guesses {
+            0 => near,
+            // Towards the side of the first guess on which it is.
+            1 | 2 if low == 0 => high.saturating_sub(NEAR[guesses - 1]),
+            1 | 2 if below_high == values.len() => low.saturating_add(NEAR[guesses - 1]),
+            HALVED_FROM.. => low + (high - low) / 2,
+            _ => low + share(high - low, 2 * (rank - below_low) + 1, 2 * (below_high - below_low)),
+        };
+        let guess = guess.clamp(low + 1, high - 1);
+        guesses += 1;
+        match below(values, guess) {
+            below if below == rank => return least_from(values, guess),
+            below if below == rank + 1 => return greatest_below(values, guess),
+            below if below < rank => (low, below_low) = (guess, below),
+            below => (high, below_high) = (guess, below),
         }
     }
-    if high - low == 1 {
-        return f32::from_bits(low);
-    }
-    let (mut few, mut count) = ([0.0; FEW], 0);
-    let is_within = |value: f32| (low..high).contains(&value.to_bits());
-    for chunk in values.chunks(CHUNK) {
-        if chunk.iter().fold(false, |any, value| any | is_within(*value)) {
-            for value in chunk.iter().filter(|value| is_within(**value)).take(FEW - count) {
-                few[count] = *value;
-                count += 1;
-            }
-        }
-    }
-    let few = &mut few[..count];
-    few.sort_unstable_by(f32::total_cmp);
-    few.get(rank - below_low).copied().unwrap_or(0.0)
+    low
+}
+
+/// So many `part` of `whole` of a distance.
+#[inline(always)]
+fn share(distance: u32, part: usize, whole: usize) -> u32 {
+    let share = u64::from(distance) * part as u64 / (whole as u64).max(1);
+    u32::try_from(share).unwrap_or(distance)
 }
 
 #[inline(always)]
-fn below(values: &[f32], bound: f32) -> usize {
+fn below(values: &[u32], bound: u32) -> usize {
     let count: u32 = values.iter().map(|value| u32::from(*value < bound)).sum();
     count as usize
+}
+
+/// The least value that is not below a bound.
+#[inline(always)]
+fn least_from(values: &[u32], bound: u32) -> u32 {
+    // What is below the bound becomes larger than all others.
+    bound
+        + values.iter().fold(u32::MAX - bound, |least, value| least.min(value.wrapping_sub(bound)))
+}
+
+/// The greatest value below a bound.
+#[inline(always)]
+fn greatest_below(values: &[u32], bound: u32) -> u32 {
+    let last = bound - 1;
+    last - values.iter().fold(last, |least, value| least.min(last.wrapping_sub(*value)))
 }
 
 #[cfg(test)]
