@@ -9,6 +9,7 @@ mod parameters;
 mod tests;
 
 use ipc_protocol::{Array, Order, Value};
+use pulp::{Simd, WithSimd};
 
 use super::audio_item::{self, AudioItem, BareRate};
 use super::samples::{self, Element, Planes};
@@ -75,7 +76,7 @@ impl Node for Mel {
             all.resize(begin + settings.mels * count, 0.0);
             let out = &mut all[begin..];
             frames.energies(plane, &settings, (bands, count), out);
-            lanes::with_vectors(|| scaled(out, settings.scale));
+            lanes::with_vectors(Scaled { energies: out, scale: settings.scale });
         }
         let (mels, count) = (settings.mels as u64, count as u64);
         let shape = match planes.flat {
@@ -110,22 +111,33 @@ fn bounded(settings: &Settings, planes: &Planes<'_>) -> Result<(), NodeError> {
     .into())
 }
 
-#[inline(always)]
-fn scaled(energies: &mut [f32], scale: Scale) {
-    if scale == Scale::Linear {
-        return;
-    }
-    let mut largest = [f32::NEG_INFINITY; MOST_LANES];
-    for energies in energies.chunks_mut(MOST_LANES) {
-        for (energy, largest) in energies.iter_mut().zip(&mut largest) {
-            *energy = log10(energy.max(1e-10));
-            *largest = largest.max(*energy);
+/// Brings energies to a scale. A closure would be compiled without the processor's vectors.
+struct Scaled<'a> {
+    energies: &'a mut [f32],
+    scale: Scale,
+}
+
+impl WithSimd for Scaled<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { energies, scale } = self;
+        if scale == Scale::Linear {
+            return;
         }
-    }
-    let least = largest.into_iter().fold(f32::NEG_INFINITY, f32::max) - 8.0;
-    for value in energies {
-        *value = value.max(least);
-        *value = if scale == Scale::Whisper { (*value + 4.0) / 4.0 } else { 10.0 * *value };
+        let mut largest = [f32::NEG_INFINITY; MOST_LANES];
+        for energies in energies.chunks_mut(MOST_LANES) {
+            for (energy, largest) in energies.iter_mut().zip(&mut largest) {
+                *energy = log10(energy.max(1e-10));
+                *largest = largest.max(*energy);
+            }
+        }
+        let least = largest.into_iter().fold(f32::NEG_INFINITY, f32::max) - 8.0;
+        for value in energies {
+            *value = value.max(least);
+            *value = if scale == Scale::Whisper { (*value + 4.0) / 4.0 } else { 10.0 * *value };
+        }
     }
 }
 
