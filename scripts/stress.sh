@@ -6,6 +6,12 @@ source "$(dirname "$0")/steps.sh"
 
 step 'simulation' env SIMULATION_SEEDS=1000000 cargo test --locked --quiet -p orchestrator --lib simulation || true
 step 'native nodes' env HOSTILE_FRAMES=10000000 cargo test --locked -p nodes --test hostile every_node -- --nocapture || true
+opus() {
+    [[ -n $(find /usr -name opus.h -path '*include/opus*' -print -quit 2>/dev/null) ]] ||
+        { printf 'left out: libopus-dev is not installed\n' && return; }
+    cargo test --locked -p nodes --features opus --lib opus
+}
+step 'Opus' opus || true
 instructions() {
     cargo build --locked --release --package benches --example native_nodes &&
         "$PYTHON" benches/instructions.py

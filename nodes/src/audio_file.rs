@@ -4,10 +4,12 @@
 //!
 //! As players do, it reads what there is of a file, and says what is missing or damaged.
 
+mod aiff;
 mod error;
 mod opus;
 mod packets;
 mod pieces;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod wav;
@@ -23,7 +25,7 @@ use ipc_protocol::memory::prefer_large_pages;
 use crate::builtin::samples;
 use crate::pcm::{self, Encoding};
 pub use error::{AudioFileError, Damage};
-use packets::Packets;
+use packets::{Packets, Tail};
 pub use pieces::Pieces;
 use wav::WavError;
 pub use write::{FileFormat, Writer};
@@ -35,6 +37,8 @@ pub const SUPPORTED: &str = "WAV, AIFF, FLAC, Ogg Vorbis, Ogg Opus, MP3 and AAC 
 const HIGHEST_RATE_HZ: u32 = 768_000;
 /// Bytes of PCM that are read at once.
 const BLOCK_BYTES: usize = 1 << 16;
+/// More samples than this come out of a byte only where the audio is almost silent.
+const MOST_SAMPLES_PER_BYTE: u64 = 64;
 /// Sizes that programs state which write to a pipe, rather than the largest one there is.
 const OPEN_ENDED: std::ops::RangeInclusive<u64> = 0x7fff_0000..=0xffff_ffff;
 /// What follows an empty data chunk is looked at up to this size.
@@ -117,8 +121,8 @@ impl Reader {
             return Self::raw(path, file, format);
         }
         let Some(length) = length else { return Self::pipe(path, file) };
-        let begin = tag_bytes(&mut file).map_err(|source| io_error(path, source))?;
-        let head = head_of(&mut file, begin).map_err(|source| io_error(path, source))?;
+        let begin = tags::before(&mut file).map_err(|source| io_error(path, source))?;
+        let head = tags::head_of(&mut file, begin).map_err(|source| io_error(path, source))?;
         if wav::is_wav(&head) {
             let found = Self::wav(&mut file, length - begin.min(length));
             match found {
@@ -127,7 +131,24 @@ impl Reader {
                 Err(error) => return Err(wav_error(path, error)),
             }
         }
-        Self::packets(path, Packets::open(path, file, begin)?)
+        let io = |source| io_error(path, source);
+        let mut tail = Tail { begin, end: length, ..Tail::new(file) };
+        if head.starts_with(b"fLaC") {
+            // symphonia would take them for a part of the last frame.
+            tail.end = tags::end(&mut tail.file, length).map_err(io)?;
+        }
+        let mut missing = None;
+        if aiff::is_aiff(&head) {
+            let sizes = aiff::sizes(&mut tail.file, length - begin.min(length)).map_err(io)?;
+            tail.patches = sizes.patches;
+            missing = sizes.missing.filter(|(_, stated)| !OPEN_ENDED.contains(stated));
+        }
+        let mut new = Self::packets(path, Packets::open(path, tail)?)?;
+        new.damage.extend(missing.map(|(missing, stated)| {
+            let path = path.to_owned();
+            Damage::CutOff { path, missing, stated, unit: "bytes of audio" }
+        }));
+        Ok(new)
     }
 
     /// Samples per second.
@@ -148,12 +169,22 @@ impl Reader {
         &self.damage
     }
 
-    /// Samples per channel that a PCM file has room for, whatever its header says; 0 where unknown.
+    /// Samples per channel that memory is set aside for: what the header says, as far as a file of that
+    /// length has room for it; 0 where unknown.
     fn expected_samples(&self) -> usize {
-        let Source::Pcm(pcm) = &self.source else { return 0 };
         let length = std::fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
-        let bytes = pcm.stated.map_or(length, |stated| stated.min(length));
-        usize::try_from(bytes).unwrap_or(0) / (pcm.encoding.bytes() * self.channels)
+        let samples = match &self.source {
+            Source::Pcm(pcm) => {
+                let frame_bytes = pcm.encoding.bytes() as u64 * self.channels as u64;
+                pcm.stated.map_or(length, |stated| stated.min(length)) / frame_bytes
+            }
+            Source::Packets(packets) => {
+                let room =
+                    length.saturating_mul(MOST_SAMPLES_PER_BYTE) / self.channels.max(1) as u64;
+                packets.stated_samples().unwrap_or(0).min(room)
+            }
+        };
+        usize::try_from(samples).unwrap_or(0)
     }
 
     /// Appends the next samples, at most some ten thousand, to `planes`, one vector per channel.
@@ -287,33 +318,6 @@ impl Pcm {
         let stated = self.stated.filter(|stated| !OPEN_ENDED.contains(stated))?;
         (stated > self.taken).then(|| (stated - self.taken, stated))
     }
-}
-
-/// Bytes of the ID3 tags before the audio.
-fn tag_bytes(file: &mut File) -> io::Result<u64> {
-    let mut at = 0;
-    loop {
-        let head = head_of(file, at)?;
-        let (Some(b"ID3"), [_, _, _, _, _, flags, size @ ..]) = (head.get(..3), head.as_slice())
-        else {
-            return Ok(at);
-        };
-        if size.len() < 4 || size[..4].iter().any(|byte| *byte >= 0x80) {
-            return Ok(at);
-        }
-        let bytes = size[..4].iter().fold(0_u64, |sum, byte| sum << 7 | u64::from(*byte));
-        let footer = if flags & 0x10 == 0 { 0 } else { 10 };
-        at += 10 + bytes + footer;
-    }
-}
-
-/// The first bytes from a place on; the file is at that place afterwards.
-fn head_of(file: &mut File, at: u64) -> io::Result<Vec<u8>> {
-    let mut head = Vec::new();
-    file.seek(SeekFrom::Start(at))?;
-    Read::take(&mut *file, 12).read_to_end(&mut head)?;
-    file.seek(SeekFrom::Start(at))?;
-    Ok(head)
 }
 
 fn io_error(path: &Path, source: io::Error) -> AudioFileError {

@@ -17,6 +17,8 @@ mod mel;
 mod normalize;
 mod number;
 mod number_array;
+#[cfg(feature = "opus")]
+mod opus;
 mod passthrough;
 mod recycled;
 mod resample;
@@ -47,4 +49,8 @@ pub(crate) static ALL: &[&NodeType] = &[
     &level::TYPE,
     &mel::TYPE,
     &denoise::TYPE,
+    #[cfg(feature = "opus")]
+    &opus::ENCODER,
+    #[cfg(feature = "opus")]
+    &opus::DECODER,
 ];

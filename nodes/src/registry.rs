@@ -23,6 +23,18 @@ pub fn builtin() -> &'static Registry {
     REGISTRY.get_or_init(|| Registry { types: builtin::ALL.to_vec() })
 }
 
+/// How to get a node type that this build leaves out; `None` for those that it has, and for other
+/// names.
+#[must_use]
+pub fn how_to_get(name: &str) -> Option<&'static str> {
+    const OPUS: [&str; 2] = ["OpusEncoderNode", "OpusDecoderNode"];
+    let is_missing = OPUS.contains(&name) && !cfg!(feature = "opus");
+    is_missing.then_some(
+        "it needs libopus (Debian: libopus-dev) and a build of its own: \
+         MATURIN_PEP517_ARGS='--features opus' pip install ./python",
+    )
+}
+
 impl Registry {
     /// The type with this name or alias; upper and lower case matter.
     #[must_use]

@@ -85,6 +85,14 @@ pub enum ResolveError {
         /// The most similar known name.
         nearest: Option<String>,
     },
+    /// This build leaves the node out.
+    #[error("node type '{node_type}' is not in this build of RemoteMedia: {advice}")]
+    NotBuilt {
+        /// The name as written.
+        node_type: String,
+        /// How to get it.
+        advice: &'static str,
+    },
     /// The part before or after the colon is not a dotted Python name.
     #[error(
         "node type '{node_type}' is not of the form package.module:Class; both parts are Python \
@@ -219,10 +227,18 @@ impl Catalog {
             None if self.native(name).is_some() => {
                 Err(ResolveError::NoPython { node_type: name.to_owned() })
             }
-            None => Err(ResolveError::UnknownType {
-                node_type: name.to_owned(),
-                nearest: self.nearest(name).map(str::to_owned),
-            }),
+            None => Err(self.unknown(name)),
+        }
+    }
+
+    fn unknown(&self, name: &str) -> ResolveError {
+        let node_type = name.to_owned();
+        match nodes::registry::how_to_get(name) {
+            Some(advice) => ResolveError::NotBuilt { node_type, advice },
+            None => {
+                let nearest = self.nearest(name).map(str::to_owned);
+                ResolveError::UnknownType { node_type, nearest }
+            }
         }
     }
 }

@@ -23,6 +23,21 @@ use streams::Streams;
 const RATE_HZ: u32 = 48_000;
 /// The longest packet: 120 ms.
 const LONGEST_PACKET: usize = 5_760;
+/// The mapping family whose channels are speakers.
+const SPEAKERS: u8 = 1;
+
+/// For each channel in the order of WAV files, in which other formats come too, its place in the order of
+/// Vorbis, which Opus has. `None` where both are the same.
+fn speakers(channels: usize) -> Option<&'static [usize]> {
+    match channels {
+        3 => Some(&[0, 2, 1]),
+        5 => Some(&[0, 2, 1, 3, 4]),
+        6 => Some(&[0, 2, 1, 5, 3, 4]),
+        7 => Some(&[0, 2, 1, 6, 5, 3, 4]),
+        8 => Some(&[0, 2, 1, 7, 5, 6, 3, 4]),
+        _ => None,
+    }
+}
 
 /// The identification header, `OpusHead`.
 struct Head {
@@ -42,11 +57,14 @@ impl Head {
         let gain = i16::from_le_bytes([fixed[16], fixed[17]]);
         let (streams, coupled, mapping) = match fixed[18] {
             0 => (1, channels.checked_sub(1)?, (0..fixed[9]).collect()),
-            _ => (
-                usize::from(*data.get(19)?),
-                usize::from(*data.get(20)?),
-                data.get(21..21 + channels)?.to_vec(),
-            ),
+            family => {
+                let listed = data.get(21..21 + channels)?;
+                let mapping = match speakers(channels).filter(|_| family == SPEAKERS) {
+                    Some(order) => order.iter().map(|place| listed[*place]).collect(),
+                    None => listed.to_vec(),
+                };
+                (usize::from(*data.get(19)?), usize::from(*data.get(20)?), mapping)
+            }
         };
         Some(Self {
             pre_skip: usize::from(u16::from_le_bytes([fixed[10], fixed[11]])),
@@ -135,5 +153,28 @@ impl RegisterableAudioDecoder for Opus {
 
     fn supported_codecs() -> &'static [SupportedAudioCodec] {
         &[support_audio_codec!(CODEC_ID_OPUS, "opus", "Opus")]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A header of `channels` in streams, of which `coupled` are stereo.
+    fn mapping(family: u8, streams: u8, coupled: u8, listed: &[u8]) -> Option<Vec<u8>> {
+        let channels = u8::try_from(listed.len()).unwrap();
+        let mut data = b"OpusHead\x01".to_vec();
+        data.extend([channels, 0, 0, 0x80, 0xbb, 0, 0, 0, 0, family, streams, coupled]);
+        data.extend(listed);
+        Head::read(&data).map(|head| head.mapping)
+    }
+
+    #[test]
+    fn speakers_come_in_the_order_of_wav_files() {
+        // As libopus lists them: front left, centre, front right, rear left, rear right, bass.
+        assert_eq!(mapping(1, 4, 2, &[0, 4, 1, 2, 3, 5]), Some(vec![0, 1, 4, 5, 2, 3]));
+        assert_eq!(mapping(1, 5, 3, &[0, 6, 1, 2, 3, 4, 5, 7]), Some(vec![0, 1, 6, 7, 4, 5, 2, 3]));
+        assert_eq!(mapping(1, 1, 1, &[0, 1]), Some(vec![0, 1]));
+        assert_eq!(mapping(255, 3, 0, &[2, 0, 1]), Some(vec![2, 0, 1]), "no speakers");
     }
 }

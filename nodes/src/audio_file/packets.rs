@@ -16,6 +16,7 @@ use symphonia::core::io::ReadOnlySource;
 use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 
+use super::aiff::Patch;
 use super::opus::Opus;
 use super::{AudioFileError, Damage};
 
@@ -29,7 +30,9 @@ pub(super) struct Packets {
     format: Box<dyn FormatReader>,
     decoder: Box<dyn AudioDecoder>,
     track_id: u32,
-    /// Samples per channel that the header declares; only for FLAC, where the number is exact.
+    /// Samples per channel that the header declares, or as estimated from its rate.
+    stated_samples: Option<u64>,
+    /// The same only for FLAC, where the number is exact.
     declared_samples: Option<u64>,
     /// Sample rate (Hz) and channels.
     spec: (u32, usize),
@@ -44,14 +47,42 @@ pub(super) struct Packets {
 }
 
 /// A file from a place on.
-struct Tail {
-    file: File,
-    begin: u64,
+pub(super) struct Tail {
+    pub(super) file: File,
+    pub(super) begin: u64,
+    /// The first byte that is not read.
+    pub(super) end: u64,
+    /// Where it is read next, after `begin`.
+    pub(super) at: u64,
+    /// What counts instead of bytes of the file.
+    pub(super) patches: Vec<Patch>,
+}
+
+impl Tail {
+    /// The whole file.
+    pub(super) fn new(file: File) -> Self {
+        Self { file, begin: 0, end: u64::MAX, at: 0, patches: Vec::new() }
+    }
 }
 
 impl Read for Tail {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read(buffer)
+        if self.at == 0 {
+            self.file.seek(SeekFrom::Start(self.begin))?;
+        }
+        let left = self.end.saturating_sub(self.begin + self.at);
+        let room = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let count = self.file.read(&mut buffer[..room])?;
+        for (place, bytes) in &self.patches {
+            for (place, byte) in (*place..).zip(bytes) {
+                let index = place.checked_sub(self.at).and_then(|at| usize::try_from(at).ok());
+                if let Some(here) = index.and_then(|index| buffer[..count].get_mut(index)) {
+                    *here = *byte;
+                }
+            }
+        }
+        self.at += count as u64;
+        Ok(count)
     }
 }
 
@@ -61,7 +92,8 @@ impl Seek for Tail {
             SeekFrom::Start(at) => SeekFrom::Start(at.saturating_add(self.begin)),
             other => other,
         };
-        Ok(self.file.seek(to)?.saturating_sub(self.begin))
+        self.at = self.file.seek(to)?.saturating_sub(self.begin);
+        Ok(self.at)
     }
 }
 
@@ -71,14 +103,15 @@ impl MediaSource for Tail {
     }
 
     fn byte_len(&self) -> Option<u64> {
-        self.file.metadata().ok().map(|metadata| metadata.len().saturating_sub(self.begin))
+        let length = self.file.metadata().ok()?.len();
+        Some(length.min(self.end).saturating_sub(self.begin))
     }
 }
 
 impl Packets {
-    /// A file whose audio begins after some bytes of tags, where it stands.
-    pub(super) fn open(path: &Path, file: File, begin: u64) -> Result<Self, AudioFileError> {
-        Self::new(path, Box::new(Tail { file, begin }))
+    /// A file whose audio begins after some bytes of tags.
+    pub(super) fn open(path: &Path, file: Tail) -> Result<Self, AudioFileError> {
+        Self::new(path, Box::new(file))
     }
 
     pub(super) fn pipe(
@@ -104,10 +137,12 @@ impl Packets {
         let decoder = codecs()
             .make_audio_decoder(parameters, &AudioDecoderOptions::default())
             .map_err(|error| decode_error(path, 0, error))?;
+        let is_flac = parameters.codec == CODEC_ID_FLAC;
         let channels = parameters.channels.as_ref().map_or(0, |channels| channels.count());
         let mut new = Self {
             path: path.to_owned(),
-            declared_samples: track.num_frames.filter(|_| parameters.codec == CODEC_ID_FLAC),
+            stated_samples: track.num_frames,
+            declared_samples: track.num_frames.filter(|_| is_flac),
             spec: (parameters.sample_rate.unwrap_or(0), channels),
             track_id: track.id,
             format,
@@ -131,6 +166,11 @@ impl Packets {
     /// Sample rate (Hz) and channels.
     pub(super) fn spec(&self) -> (u32, usize) {
         self.spec
+    }
+
+    /// Samples per channel that there may be.
+    pub(super) fn stated_samples(&self) -> Option<u64> {
+        self.stated_samples
     }
 
     /// Appends the next packet; false at the end.

@@ -202,6 +202,65 @@ fn files_that_were_cut_off_give_what_they_have_and_say_what_is_missing() {
     assert!(text.contains("cut.wav") && text.contains("8021 of 16000 bytes"), "{text}");
 }
 
+/// An AIFF file of one channel at 8 kHz: 1,000 samples of a half, then what is given.
+fn aiff(after: &[u8]) -> Vec<u8> {
+    let mut chunks = b"AIFFCOMM\0\0\0\x12\0\x01\0\0\x03\xe8\0\x10".to_vec();
+    // 8,000 as an 80-bit float.
+    chunks.extend([0x40, 0x0b, 0xfa, 0, 0, 0, 0, 0, 0, 0]);
+    chunks.extend(b"SSND");
+    chunks.extend(2_008_u32.to_be_bytes());
+    chunks.extend([0; 8]);
+    chunks.extend([0x40, 0].repeat(1_000));
+    chunks.extend(after);
+    [b"FORM", &u32::try_from(chunks.len()).unwrap().to_be_bytes()[..], &chunks].concat()
+}
+
+#[test]
+fn aiff_files_that_were_cut_off_or_state_no_size_are_read_to_their_end() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("cut.aiff");
+    let whole = aiff(b"");
+    fs::write(&path, &whole).unwrap();
+    assert_eq!(planes(&read(&path, None).unwrap()), [[0.5; 1_000]]);
+    fs::write(&path, &whole[..whole.len() - 1_001]).unwrap();
+    let recording = super::read(&path, None).unwrap();
+    assert_eq!(planes(&recording.audio), [[0.5; 499]]);
+    let [Damage::CutOff { missing: 1_001, stated: 2_000, .. }] = recording.damage[..] else {
+        panic!("{:?}", recording.damage)
+    };
+    // As ffmpeg begins one that it writes to a pipe.
+    let mut piped = whole.clone();
+    piped[4..8].fill(0);
+    piped[42..46].fill(0);
+    fs::write(&path, &piped).unwrap();
+    assert_eq!(planes(&read(&path, None).unwrap()), [[0.5; 1_000]]);
+    // The sound is whole, and what is behind it is not.
+    fs::write(&path, aiff(b"ID3 \0\0\x01\0ID3")).unwrap();
+    assert_eq!(planes(&read(&path, None).unwrap()), [[0.5; 1_000]]);
+    // The same behind a tag.
+    fs::write(&path, [b"ID3\x04\0\0\0\0\0\x04tags", &whole[..whole.len() - 1_000]].concat())
+        .unwrap();
+    assert_eq!(planes(&super::read(&path, None).unwrap().audio), [[0.5; 500]]);
+}
+
+#[test]
+fn a_tag_behind_the_last_frame_of_a_flac_file_is_no_part_of_it() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("tagged.flac");
+    let plain = fs::read(data("tone.flac")).unwrap();
+    let wanted = planes(&read(&data("tone.flac"), None).unwrap());
+    let id3 = [&b"TAG"[..], &[0x20; 125]].concat();
+    let half = |flags: u8| {
+        let head = b"APETAGEX\xd0\x07\0\0\x28\0\0\0\x01\0\0\0\0\0\0".as_slice();
+        [head, &[flags], &[0; 8]].concat()
+    };
+    let ape = [half(0xa0), vec![1; 8], half(0x80)].concat();
+    for tag in [id3.clone(), ape.clone(), [ape, id3].concat()] {
+        fs::write(&path, [plain.as_slice(), &tag].concat()).unwrap();
+        assert_eq!(planes(&read(&path, None).unwrap()), wanted, "{tag:.8?}");
+    }
+}
+
 /// A WAV file from its parts: sizes of file and data as the header states them.
 fn wav(name: &[u8; 4], file_bytes: u32, format: &[u8], data_bytes: u32, rest: &[u8]) -> Vec<u8> {
     let mut bytes = name.to_vec();

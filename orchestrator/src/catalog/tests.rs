@@ -57,6 +57,15 @@ fn an_unknown_type_names_the_nearest_one() {
 }
 
 #[test]
+fn a_node_of_another_build_says_how_to_get_it() {
+    let name = "OpusEncoderNode";
+    let Some(advice) = nodes::registry::how_to_get(name) else { return };
+    let found = error(name, RuntimeHint::Auto);
+    assert_eq!(found, ResolveError::NotBuilt { node_type: name.to_owned(), advice });
+    assert!(found.to_string().contains("--features opus"), "{found}");
+}
+
+#[test]
 fn hints_that_cannot_be_followed_say_so() {
     let native = RuntimeHint::Native;
     assert!(matches!(error("BufferNode", native), ResolveError::NoNative { .. }));

@@ -14,7 +14,7 @@ use super::workers::News;
 use super::{GraphOutput, Host, Session};
 use crate::error::Error;
 use crate::options::CancelHandle;
-use crate::schedule::{Core, Event, SlotId};
+use crate::schedule::{Action, Core, Event, SlotId};
 use crate::trace::Trace;
 
 /// How often signals, cancellation and workers' pipes are checked while answers come so fast that
@@ -36,6 +36,14 @@ pub(super) struct Driver {
     pub(super) has_dropped: bool,
     /// Complete rounds that the host knows of.
     rounds_told: u64,
+    agenda: Agenda,
+}
+
+/// What is to be done, in its order; empty between two events, and kept for its memory.
+#[derive(Debug, Default)]
+struct Agenda {
+    events: VecDeque<Event<Value>>,
+    actions: VecDeque<Action<Value>>,
 }
 
 impl Session {
@@ -61,7 +69,15 @@ impl Session {
 
 impl Driver {
     pub(super) fn new(core: Core<Value>, shell: Shell, cancel: CancelHandle) -> Self {
-        Self { core, shell, cancel, looked_up: Instant::now(), has_dropped: false, rounds_told: 0 }
+        Self {
+            core,
+            shell,
+            cancel,
+            looked_up: Instant::now(),
+            has_dropped: false,
+            rounds_told: 0,
+            agenda: Agenda::default(),
+        }
     }
 
     /// Checks that all first nodes produce without input.
@@ -104,17 +120,22 @@ impl Driver {
 
     /// Feeds the core an event and carries out the actions that follow.
     pub(super) fn feed(&mut self, event: Event<Value>) {
-        let mut events = VecDeque::from([event]);
-        let mut actions = VecDeque::new();
+        let Agenda { mut events, mut actions } = std::mem::take(&mut self.agenda);
+        events.push_back(event);
+        // The events of one action happen at one time.
+        let mut now = None;
         loop {
             while let Some(event) = events.pop_front() {
                 self.shell.journal.trace(|trace| trace.note(&event));
-                actions.extend(self.core.handle(Instant::now(), event));
+                let now = *now.get_or_insert_with(Instant::now);
+                actions.extend(self.core.handle(now, event));
             }
             place_failure(&mut self.shell);
-            let Some(action) = actions.pop_front() else { return };
+            let Some(action) = actions.pop_front() else { break };
             events.extend(self.shell.carry_out(action));
+            now = None;
         }
+        self.agenda = Agenda { events, actions };
     }
 
     /// Whether the work that was begun has been dropped since the last time.

@@ -116,6 +116,13 @@ fn step(
     }
     let probe = NativeProbe::start();
     let mut pass_on = |output: Value| {
+        if rest.is_empty() {
+            // Reading the clock twice costs more than to hand the output over.
+            if !matches!(output, Value::None) {
+                emit(output);
+            }
+            return;
+        }
         let entered = Instant::now();
         if below.is_ok() && !matches!(output, Value::None) {
             below = process(rest, output, emit);

@@ -95,8 +95,10 @@ class Session:
         # The same as `with self._turn`, in a third of the time.
         self._turn.acquire()
         try:
-            execution = self._opened()
-            self._refuse_while_live()
+            execution = self._execution
+            if execution is None or self._closed or self._is_live:  # else two calls are spared
+                execution = self._opened()
+                self._refuse_while_live()
             self._input_is_open = True
             if due is None and self._concealment is None:
                 return session_result(execution.process(item), execution.plan.sinks)

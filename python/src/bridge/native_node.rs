@@ -73,7 +73,8 @@ impl NativeNode {
             to_pyerr(py, Error::Params { node_id: node_type.to_owned(), problems })
         };
         let Some(node_type) = nodes::registry::builtin().get(node_type) else {
-            return Err(unusable(Vec::new()));
+            let advice = nodes::registry::how_to_get(node_type);
+            return Err(unusable(advice.map(str::to_owned).into_iter().collect()));
         };
         let params: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(params_json).map_err(|error| unusable(vec![error.to_string()]))?;
